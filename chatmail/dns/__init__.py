@@ -1,0 +1,1 @@
+"""The DNS records a relay needs, and their renderings. Pure."""

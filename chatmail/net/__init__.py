@@ -1,0 +1,1 @@
+"""Clients of the network: DNS, outbound SMTP and HTTPS, ACME, DKIM keys, certificates."""

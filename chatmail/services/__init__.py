@@ -1,0 +1,1 @@
+"""One class per listener or loop, each with `async run(stop)`. No service imports another."""

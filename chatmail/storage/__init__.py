@@ -1,0 +1,1 @@
+"""Everything durable behind one async door, `chatmail.storage.store.Store`. No SQL or SQLite type leaves this package."""
