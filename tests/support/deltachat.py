@@ -1,0 +1,85 @@
+"""The real client in tests: Delta Chat core through its JSON-RPC server, waiting on events and never on time."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from queue import Empty
+from time import monotonic
+from typing import Any
+
+from deltachat_rpc_client import Account, DeltaChat, Rpc
+
+EVENT_SECONDS = 45.0
+"""How long a test waits for something the client should see; far above what it takes."""
+
+Event = dict[str, Any]
+
+
+@contextmanager
+def running_core(accounts_dir: Path) -> Iterator[DeltaChat]:
+    """Start Delta Chat core with an empty profile folder (which must not exist yet)."""
+    server = Path(sys.executable).with_name("deltachat-rpc-server")
+    # Its own log is noise here; events carry what a test wants to know.
+    with (
+        Path(os.devnull).open("wb") as nowhere,
+        Rpc(accounts_dir=str(accounts_dir), rpc_server_path=str(server), stderr=nowhere) as rpc,
+    ):
+        yield DeltaChat(rpc)
+
+
+class Phone:
+    """One profile of the client, and what a person does with it."""
+
+    def __init__(self, core: DeltaChat, link: str, name: str = "") -> None:
+        """Make a profile and configure it from `link` (`dclogin:` or `dcaccount:`)."""
+        self.account: Account = core.add_account()
+        self.account.set_config("autorelay", "0")
+        if name:
+            self.account.set_config("displayname", name)
+        self.account.add_transport_from_qr(link)
+        self.bring_online()
+
+    def second_device(self) -> "Phone":
+        """Another device of the same account, set up as people do: by a transfer from this one."""
+        device = Phone.__new__(Phone)
+        device.account = self.account.clone()
+        device.account.set_config("autorelay", "0")
+        device.bring_online()
+        return device
+
+    def bring_online(self) -> None:
+        """Start to send and receive, and wait until the inbox is watched."""
+        self.account._rpc.start_io(self.account.id)
+        self.wait_event("ImapInboxIdle")
+
+    @property
+    def address(self) -> str:
+        """Its mail address."""
+        return str(self.account.get_config("configured_addr"))
+
+    def wait_event(self, kind: str, matches: Callable[[Event], bool] = lambda _event: True) -> Event:
+        """Wait for the next event of `kind` that `matches`; fails after `EVENT_SECONDS` naming what came instead."""
+        queue = self.account._rpc.get_queue(self.account.id)
+        deadline = monotonic() + EVENT_SECONDS
+        seen: list[str] = []
+        while True:
+            try:
+                event: Event = queue.get(timeout=max(0.0, deadline - monotonic()))
+            except Empty:
+                raise AssertionError(f"no {kind} within {EVENT_SECONDS} s; the client saw {seen[-30:]}") from None
+            if event["kind"] == kind and matches(event):
+                return event
+            if event["kind"] in ("Error", "Warning", "MsgFailed", "Info"):
+                seen.append(f"{event['kind']}: {event.get('msg', event)}")
+
+    def wait_message(self) -> Any:  # noqa: ANN401 — the client's own untyped snapshot
+        """Wait for the next incoming message and return the client's snapshot of it."""
+        event = self.wait_event("IncomingMsg")
+        return self.account.get_message_by_id(event["msg_id"]).get_snapshot()
+
+    def befriend(self, other: "Phone") -> Any:  # noqa: ANN401
+        """A chat with `other` that both have accepted, keys exchanged out of band; returns this side's chat."""
+        other.account.create_chat(self.account)
+        return self.account.create_chat(other.account)
