@@ -153,7 +153,7 @@ def envelope_structure(header: bytes) -> bytes:
 
 
 def envelope_of_fields(fields: Mapping[bytes, bytes]) -> bytes:
-    """`envelope = "(" env-date SP env-subject SP env-from SP env-sender SP env-reply-to SP env-to … env-message-id ")"`.
+    """`envelope = "(" env-date SP env-subject SP env-from SP env-sender SP env-reply-to … SP env-message-id ")"`.
 
     Sender and Reply-To default to From (RFC 9051 §7.5.2).
     """

@@ -2,8 +2,8 @@
 
 `PartScanner.feed` takes the message in pieces of any size and `finish` gives the tree of `Part`s. Memory does not grow
 with the message: bodies are looked at and forgotten, headers are kept up to a budget. Offsets are absolute, so a
-section is afterwards read from the store as a range. Nothing is decoded, and nothing is an error: whatever the bytes are, they
-have a structure, and where MIME is broken it is the one a cautious reader would see.
+section is afterwards read from the store as a range. Nothing is decoded, and nothing is an error: whatever the bytes
+are, they have a structure, and where MIME is broken it is the one a cautious reader would see.
 
 Depth and number of parts are limited; what lies deeper is an opaque part.
 """

@@ -58,7 +58,7 @@ class MailboxView:
     # --- changes in -------------------------------------------------------------------------------------------------
 
     def apply(self, change: Change, *, own: bool) -> None:
-        """Take note of a committed change; flag changes by `own` commands were answered there and are not told twice."""
+        """Take note of a committed change; flag changes by `own` commands were answered there, not told twice."""
         match change:
             case MessageAdded(uid=uid):
                 if not self._uids or uid > self._uids[-1]:
