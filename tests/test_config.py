@@ -145,13 +145,17 @@ def test_secrets_are_hidden_unless_asked_for() -> None:
     assert parse_config(config_as_toml(config, secrets=True)) == config
 
 
+def field_names(table: type) -> list[str]:
+    assert is_dataclass(table)
+    return [field.name for field in fields(table)]
+
+
 def test_every_key_has_a_kind_and_a_docstring() -> None:
     tree = ast.parse(inspect.getsource(config_module))
     classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
     for name, node in classes.items():
-        table = getattr(config_module, name)
-        assert is_dataclass(table)
-        assert set(keys_of(table)) == {field.name for field in fields(table)}
+        table: type = getattr(config_module, name)
+        assert list(keys_of(table)) == field_names(table)
         for statement, following in zip(node.body, [*node.body[1:], None], strict=True):
             if not isinstance(statement, ast.AnnAssign) or not isinstance(statement.target, ast.Name):
                 continue
