@@ -1,0 +1,203 @@
+"""The web face on its sockets: an aiohttp shell around the pure `chatmail.web.site`.
+
+Doors: `HttpService` makes protocols, `tls_protocol()` for connections whose TLS is done and `plain_protocol()` for port
+80; whoever owns the listeners hands them out. RFC 9112 framing, strict parsing and pipelining are aiohttp's. Nothing is
+logged per request, and no log line names a peer. HTTP/2 is not spoken.
+
+Limits, each on purpose: see the constants. A request's body is never read by us; aiohttp drains a short one and closes
+on a long one.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random, SystemRandom
+from typing import Final, cast
+
+from aiohttp import web
+
+from chatmail.config import Config
+from chatmail.services.web_folder import WebFolder
+from chatmail.web.messages import Registration, SiteState, WebRequest, WebResponse
+from chatmail.web.site import OWN_PAGE_POLICY, Site, security_headers
+
+MAX_LINE_BYTES: Final = 4096
+"""The request line. Our longest address has under 200 bytes."""
+MAX_FIELD_BYTES: Final = 4096
+"""One header field. Browsers without cookies for us send under 1 KB."""
+MAX_HEADERS: Final = 64
+IDLE_SECONDS: Final = 15.0
+"""From one answer (or the connection's start) to the next complete request head: also the limit for slow senders."""
+LINGER_SECONDS: Final = 2.0
+"""How long a body nobody wants is drained before the connection is closed."""
+MAX_CONNECTION_SECONDS: Final = 600.0
+"""Age at which a connection is cut, whatever it does: the limit for slow readers of large own files."""
+MAX_CONNECTIONS: Final = 1000
+"""Over TLS and in the clear together; beyond, a new connection is closed at once."""
+CLOSE_SECONDS: Final = 3.0
+_SERVER: Final = (("Server", "chatmail"),)
+
+_log = logging.getLogger(__name__)
+_aiohttp_log = logging.getLogger("chatmail.services.http.aiohttp")
+_aiohttp_log.addHandler(logging.NullHandler())
+_aiohttp_log.propagate = False  # its lines name peers; what matters is said by us
+
+
+@dataclass(frozen=True, slots=True)
+class HttpLimits:
+    """The times a test shortens; in seconds, and a count."""
+
+    idle_seconds: float = IDLE_SECONDS
+    connection_seconds: float = MAX_CONNECTION_SECONDS
+    connections: int = MAX_CONNECTIONS
+
+
+class _Connection(web.RequestHandler):
+    """aiohttp's connection, with an end to its life and an error answer that says nothing about us or the peer."""
+
+    __slots__ = ("_end", "_seconds")
+
+    def __init__(self, server: web.Server, loop: asyncio.AbstractEventLoop, limits: HttpLimits) -> None:
+        super().__init__(
+            server,
+            loop=loop,
+            keepalive_timeout=limits.idle_seconds,
+            access_log=None,  # type: ignore[arg-type]  # aiohttp's own way to say: none
+            logger=_aiohttp_log,
+            max_line_size=MAX_LINE_BYTES,
+            max_field_size=MAX_FIELD_BYTES,
+            max_headers=MAX_HEADERS,
+            lingering_time=LINGER_SECONDS,
+            auto_decompress=False,
+        )
+        self._seconds = limits.connection_seconds
+        self._end: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._end = self._loop.call_later(self._seconds, self._cut)
+
+    def _cut(self) -> None:
+        transport = self.transport
+        self.force_close()
+        if transport is not None:
+            transport.abort()  # a plain close would wait for the peer to read what is buffered
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self._end is not None:
+            self._end.cancel()
+        super().connection_lost(exc)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer a request that cannot be parsed, or that hit a bug of ours."""
+        if request.writer.output_size > 0:
+            raise ConnectionError("part of an answer is out already")
+        response = web.Response(status=status, text=f"{status}\n", headers=dict(_SERVER))
+        response.force_close()
+        return response
+
+
+class _Refusal(asyncio.Protocol):
+    """What a connection over the limit gets: its end."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        cast(asyncio.Transport, transport).abort()
+
+
+class HttpService:
+    """Serves the site. Make it inside the running loop, `close()` it at the end."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        certificate_is_trusted: Callable[[], bool],
+        registration: Callable[[], Registration],
+        key_authorization: Callable[[str], str | None] = lambda token: None,
+        limits: HttpLimits | None = None,
+        rng: Random | None = None,
+    ) -> None:
+        """`key_authorization` answers ACME HTTP-01 tokens; the other two are asked at every request."""
+        self._site = Site(config, rng or SystemRandom())
+        self._folder = WebFolder(Path(config.web.folder)) if config.web.folder else None
+        self._certificate_is_trusted = certificate_is_trusted
+        self._registration = registration
+        self._key_authorization = key_authorization
+        self._limits = limits or HttpLimits()
+        self._loop = asyncio.get_running_loop()
+        self._tls_server = web.Server(self._handle_tls)
+        self._plain_server = web.Server(self._handle_plain)
+
+    def tls_protocol(self) -> asyncio.Protocol:
+        """A protocol for a connection on which HTTPS is spoken."""
+        return self._protocol(self._tls_server)
+
+    def plain_protocol(self) -> asyncio.Protocol:
+        """A protocol for a connection to port 80."""
+        return self._protocol(self._plain_server)
+
+    @property
+    def connections(self) -> int:
+        """How many are open now."""
+        return len(self._tls_server.connections) + len(self._plain_server.connections)
+
+    async def close(self) -> None:
+        """Let requests in work end, then close every connection."""
+        await asyncio.gather(self._tls_server.shutdown(CLOSE_SECONDS), self._plain_server.shutdown(CLOSE_SECONDS))
+
+    def _protocol(self, server: web.Server) -> asyncio.Protocol:
+        if self.connections >= self._limits.connections:
+            return _Refusal()
+        return _Connection(server, self._loop, self._limits)
+
+    async def _handle_tls(self, request: web.BaseRequest) -> web.StreamResponse:
+        return self._guarded(self._answer, request)
+
+    async def _handle_plain(self, request: web.BaseRequest) -> web.StreamResponse:
+        return self._guarded(self._answer_plain, request)
+
+    def _guarded(
+        self, answer: Callable[[web.BaseRequest], web.StreamResponse], request: web.BaseRequest
+    ) -> web.StreamResponse:
+        try:
+            return answer(request)
+        except Exception:
+            _log.exception("a bug in the web face")
+            return web.Response(status=500, text="500\n", headers=dict(_SERVER))
+
+    def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        state = SiteState(self._certificate_is_trusted(), self._registration())
+        if self._folder is not None and request.method in ("GET", "HEAD"):
+            own_file = self._folder.find(request.path)
+            if own_file is not None:
+                return web.FileResponse(own_file, headers=dict(security_headers(state, OWN_PAGE_POLICY) + _SERVER))
+        response = self._site.answer(_read(request), state, time.monotonic())
+        return _write(response, security_headers(state))
+
+    def _answer_plain(self, request: web.BaseRequest) -> web.StreamResponse:
+        return _write(self._site.answer_plain(_read(request), self._key_authorization), ())
+
+
+def _read(request: web.BaseRequest) -> WebRequest:
+    return WebRequest(
+        method=request.method,
+        path=request.path,
+        host=request.headers.get("Host", ""),
+        query=request.query,
+        accept_language=request.headers.get("Accept-Language", ""),
+        peer=request.remote or "",
+    )
+
+
+def _write(response: WebResponse, more: tuple[tuple[str, str], ...]) -> web.Response:
+    headers = (("Content-Type", response.content_type), *response.headers, *more, *_SERVER)
+    return web.Response(status=response.status, body=response.body, headers=headers)
