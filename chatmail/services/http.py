@@ -1,7 +1,7 @@
 """The web face on its sockets: an aiohttp shell around the pure `chatmail.web.site`.
 
-Doors: `HttpService` makes protocols, `tls_protocol()` for connections whose TLS is done and `plain_protocol()` for port
-80; whoever owns the listeners hands them out. RFC 9112 framing, strict parsing and pipelining are aiohttp's. Nothing is
+Doors: `HttpService.tls_protocol()` speaks HTTP on a connection whose TLS is done (the multiplexer's to hand over), and
+`run(sockets, stop)` serves port 80. RFC 9112 framing, strict parsing and pipelining are aiohttp's. Nothing is
 logged per request, and no log line names a peer. HTTP/2 is not spoken.
 
 Limits, each on purpose: see the constants. A request's body is never read by us; aiohttp drains a short one and closes
@@ -10,8 +10,9 @@ on a long one.
 
 import asyncio
 import logging
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random, SystemRandom
@@ -20,6 +21,7 @@ from typing import Final, cast
 from aiohttp import web
 
 from chatmail.config import Config
+from chatmail.log import Log
 from chatmail.services.web_folder import WebFolder
 from chatmail.web.messages import Registration, SiteState, WebRequest, WebResponse
 from chatmail.web.site import OWN_PAGE_POLICY, Site, security_headers
@@ -40,7 +42,7 @@ MAX_CONNECTIONS: Final = 1000
 CLOSE_SECONDS: Final = 3.0
 _SERVER: Final = (("Server", "chatmail"),)
 
-_log = logging.getLogger(__name__)
+_log = Log("http")
 _aiohttp_log = logging.getLogger("chatmail.services.http.aiohttp")
 _aiohttp_log.addHandler(logging.NullHandler())
 _aiohttp_log.propagate = False  # its lines name peers; what matters is said by us
@@ -114,7 +116,7 @@ class _Refusal(asyncio.Protocol):
 
 
 class HttpService:
-    """Serves the site. Make it inside the running loop, `close()` it at the end."""
+    """Serves the site. Make it inside the running loop."""
 
     def __init__(
         self,
@@ -141,18 +143,26 @@ class HttpService:
         """A protocol for a connection on which HTTPS is spoken."""
         return self._protocol(self._tls_server)
 
-    def plain_protocol(self) -> asyncio.Protocol:
-        """A protocol for a connection to port 80."""
+    async def run(self, sockets: Sequence[socket.socket], stop: asyncio.Event) -> None:
+        """Serve port 80 on the bound `sockets` (there may be none) until `stop`, then close every connection.
+
+        Requests in work may end first; connections made by `tls_protocol` are closed with the others.
+        """
+        servers = [await self._loop.create_server(self._plain_protocol, sock=one) for one in sockets]
+        try:
+            await stop.wait()
+        finally:
+            for server in servers:
+                server.close()
+            await asyncio.gather(self._tls_server.shutdown(CLOSE_SECONDS), self._plain_server.shutdown(CLOSE_SECONDS))
+
+    def _plain_protocol(self) -> asyncio.Protocol:
         return self._protocol(self._plain_server)
 
     @property
     def connections(self) -> int:
         """How many are open now."""
         return len(self._tls_server.connections) + len(self._plain_server.connections)
-
-    async def close(self) -> None:
-        """Let requests in work end, then close every connection."""
-        await asyncio.gather(self._tls_server.shutdown(CLOSE_SECONDS), self._plain_server.shutdown(CLOSE_SECONDS))
 
     def _protocol(self, server: web.Server) -> asyncio.Protocol:
         if self.connections >= self._limits.connections:
@@ -170,8 +180,8 @@ class HttpService:
     ) -> web.StreamResponse:
         try:
             return answer(request)
-        except Exception:
-            _log.exception("a bug in the web face")
+        except Exception as error:
+            _log.bug(error)
             return web.Response(status=500, text="500\n", headers=dict(_SERVER))
 
     def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
