@@ -46,9 +46,11 @@ class Address:
     def parse(cls, text: str) -> Self | None:
         """Parse `localpart@domain`; None if it is not an address in the grammar of this module."""
         localpart, at, domain = text.rpartition("@")
-        if not at or len(localpart.encode()) > MAX_LOCALPART_OCTETS or len(domain.encode()) > MAX_DOMAIN_OCTETS:
+        if not at or len(text) > MAX_LOCALPART_OCTETS + 1 + MAX_DOMAIN_OCTETS:
             return None
         if _LOCALPART.fullmatch(localpart) is None or not _is_domain(domain):
+            return None
+        if len(localpart.encode()) > MAX_LOCALPART_OCTETS or len(domain.encode()) > MAX_DOMAIN_OCTETS:
             return None
         return cls(localpart.lower(), domain.lower())
 
@@ -63,4 +65,5 @@ class Address:
         return Address(base, self.domain) if plus and base else self
 
     def __str__(self) -> str:
+        """As it is written on the wire."""
         return f"{self.localpart}@{self.domain}"

@@ -18,6 +18,7 @@ class SmtpReply:
     enhanced: str = ""
 
     def __str__(self) -> str:
+        """As it is written on the wire, without CRLF."""
         return f"{self.code} {self.enhanced} {self.text}" if self.enhanced else f"{self.code} {self.text}"
 
     @property

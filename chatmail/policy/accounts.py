@@ -1,14 +1,13 @@
-"""Which accounts may come into being on a first login: names, passwords, registration, guards under load. Pure.
+"""Which accounts may come into being on a first login: names, passwords, registration. Pure.
 
-Only new accounts are judged here; whoever exists can always log in.
+Only new accounts are judged here; whoever exists can always log in. What the machine can bear is measured elsewhere.
 """
 
 import re
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from chatmail.config import AccountsConfig, LimitsConfig
+from chatmail.config import AccountsConfig
 from chatmail.mail.address import Address
 
 CLIENT_LOCALPART_LENGTH: Final = 9
@@ -34,30 +33,15 @@ _LOCALPART: Final = re.compile(r"[a-z0-9._-]+")
 
 
 class CreationRefusal(Enum):
-    """Why no account is made; the value is a sentence for the operator, without the name."""
+    """Why no account is made; the value is a short reason for the log, without the name."""
 
-    INVALID_NAME = "the name is not allowed on this server"
-    RESERVED_NAME = "the name is reserved"
-    INVALID_PASSWORD = "the password is too short or not printable"
-    REGISTRATION_CLOSED = "registration is closed"
-    INVITATION_NEEDED = "registration needs an invitation"
-    LOAD_TOO_HIGH = "the load of this machine is too high"
-    MEMORY_TOO_LOW = "the memory of this machine is too low"
-    DISK_TOO_FULL = "the disk of this machine is too full"
-
-    @property
-    def is_temporary(self) -> bool:
-        """Whether the same login may succeed later without anybody changing the configuration."""
-        return self in (self.LOAD_TOO_HIGH, self.MEMORY_TOO_LOW, self.DISK_TOO_FULL)
-
-
-@dataclass(frozen=True, slots=True)
-class SystemLoad:
-    """How this machine does: the one-minute load divided by its CPUs, and bytes."""
-
-    load_1m_per_cpu: float
-    available_memory_bytes: int
-    free_disk_bytes: int
+    INVALID_NAME = "invalid-name"
+    RESERVED_NAME = "reserved-name"
+    INVALID_PASSWORD = "invalid-password"
+    REGISTRATION_CLOSED = "registration-closed"
+    INVITATION_NEEDED = "invitation-needed"
+    SHORT_OF_RESOURCES = "short-of-resources"
+    """The machine is at its limits (`[limits]`); later it may not be."""
 
 
 def check_new_account(address: Address, password: str, config: AccountsConfig) -> CreationRefusal | None:
@@ -84,17 +68,6 @@ def is_valid_password(password: str, config: AccountsConfig) -> bool:
         and password.isprintable()
         and len(password.encode()) <= MAX_PASSWORD_BYTES
     )
-
-
-def check_guards(load: SystemLoad, limits: LimitsConfig) -> CreationRefusal | None:
-    """Whether the machine can bear one more account; None if so."""
-    if load.load_1m_per_cpu > limits.max_load_1m:
-        return CreationRefusal.LOAD_TOO_HIGH
-    if load.available_memory_bytes < limits.min_available_memory:
-        return CreationRefusal.MEMORY_TOO_LOW
-    if load.free_disk_bytes < limits.min_free_disk_space:
-        return CreationRefusal.DISK_TOO_FULL
-    return None
 
 
 def _is_valid_localpart(localpart: str, config: AccountsConfig) -> bool:
