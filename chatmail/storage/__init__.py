@@ -1,1 +1,1 @@
-"""Everything durable behind one async door, `chatmail.storage.store.Store`. No SQL or SQLite type leaves this package."""
+"""Everything durable behind one async door, `chatmail.storage.store.Store`. No SQL leaves this package."""

@@ -10,257 +10,160 @@ Guarantees every service relies on:
 - Failures are `StorageError` / `StorageFullError`; nothing half-written is ever visible.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
-from enum import Enum
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
-from typing import NewType, Protocol, Self
+from typing import Final, Self
 
+from chatmail.errors import OperatorError
 from chatmail.mail.address import Address
-from chatmail.mail.changes import (
-    AccountId,
-    Flags,
-    MailboxChanges,
-    MailboxId,
-    MessageRecord,
-    ModSeq,
-    Uid,
+from chatmail.storage.accounts import Accounts
+from chatmail.storage.bodies import BodyCache, BodyReader, BodyTable
+from chatmail.storage.broadcast import ChangeBroadcast
+from chatmail.storage.database import Reader, connect, storage_errors
+from chatmail.storage.interface import (
+    Account,
+    AccountStore,
+    Broadcast,
+    ChangeListener,
+    DeliveryOutcome,
+    FlagsMode,
+    LocalDelivery,
+    Mailbox,
+    MailboxSnapshot,
+    MailboxStatus,
+    MailboxStore,
+    StagedBody,
+    StoredBody,
+    SubscriptionId,
 )
-
-# --- accounts ---------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """One account. `last_login_on` is kept by day only, for privacy."""
-
-    account_id: AccountId
-    address: Address
-    password_hash: str
-    created_on: date
-    last_login_on: date
-    blocked: bool
-
-
-class AccountStore(Protocol):
-    """Accounts and what belongs to the account as a whole."""
-
-    async def find(self, address: Address) -> Account | None: ...
-    async def create(self, address: Address, password_hash: str, today: date) -> Account | None:
-        """Create the account with its mailboxes (INBOX, Sent, Trash, DeltaChat), atomically.
-
-        None if the address exists, or was blocked for ever: of simultaneous creators exactly one gets the account.
-        """
-
-    async def record_login(self, account_id: AccountId, today: date) -> None:
-        """Remember the day of the last login; a no-op if the day is already known."""
-
-    async def set_password_hash(self, account_id: AccountId, password_hash: str) -> None: ...
-    async def set_blocked(self, account_id: AccountId, blocked: bool) -> None: ...
-    async def remove(self, account_id: AccountId) -> None:
-        """Remove the account and everything of it; its sessions see `MailboxRemoved`."""
-
-    async def usage_bytes(self, account_id: AccountId) -> int:
-        """Sum of the sizes of all its messages: what the quota counts."""
-
-    async def add_device_token(self, account_id: AccountId, token: str, now: datetime) -> None:
-        """Add a push token, or refresh the date of the one already there."""
-
-    async def device_tokens(self, account_id: AccountId) -> tuple[str, ...]:
-        """All tokens, oldest first."""
-
-
-# --- bodies -----------------------------------------------------------------------------------------------------
-
-
-class StagedBody(Protocol):
-    """A message being received: bytes go in chunk by chunk, beyond a threshold to a file, never all in memory.
-
-    The whole is `header_bytes` (up to and including the empty line) followed by the chunks. Call `discard()` if it
-    is not delivered; after a delivery it belongs to the store.
-    """
-
-    size_bytes: int
-
-    def write(self, chunk: bytes) -> None:
-        """Append. Raises `StorageFullError` or `StorageError`."""
-
-    def discard(self) -> None: ...
-
-
-class StoredBody(Protocol):
-    """A message body to be read. `size_bytes` is exact."""
-
-    size_bytes: int
-
-    async def read(self, offset: int, length: int) -> bytes:
-        """Up to `length` bytes from `offset`; immediate for small bodies. Large ones are read in pieces of the file."""
-
-
-# --- delivery ---------------------------------------------------------------------------------------------------
-
-
-class DeliveryOutcome(Enum):
-    """What became of one recipient of a delivery."""
-
-    DELIVERED = "delivered"
-    UNKNOWN = "unknown"
-    OVER_QUOTA = "over quota"
-    DISCARDED = "discarded"
-    """The account is blocked: mail to it is silently dropped."""
-
-
-@dataclass(frozen=True, slots=True)
-class LocalDelivery:
-    """One body for the INBOXes of any number of local accounts; a repeated recipient gets it once."""
-
-    body: StagedBody
-    recipients: tuple[Address, ...]
-
-
-# --- mailboxes --------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Mailbox:
-    """One mailbox of an account. `special_use` is an attribute such as `\\Sent`, or empty (RFC 6154)."""
-
-    mailbox_id: MailboxId
-    name: str
-    uid_validity: int
-    subscribed: bool
-    special_use: str
-
-
-@dataclass(frozen=True, slots=True)
-class MailboxStatus:
-    """The counts STATUS reports (RFC 9051 §6.3.11)."""
-
-    messages: int
-    unseen: int
-    deleted: int
-    size_bytes: int
-    uid_next: Uid
-    uid_validity: int
-    highest_modseq: ModSeq
-
-
-@dataclass(frozen=True, slots=True)
-class MailboxSnapshot:
-    """A mailbox at one moment, as SELECT needs it: `messages` ascend by UID."""
-
-    mailbox: Mailbox
-    uid_next: Uid
-    highest_modseq: ModSeq
-    messages: tuple[MessageRecord, ...]
-
-
-class FlagsMode(Enum):
-    """How STORE combines flags (RFC 9051 §6.4.6)."""
-
-    REPLACE = "FLAGS"
-    ADD = "+FLAGS"
-    REMOVE = "-FLAGS"
-
-
-class MailboxStore(Protocol):
-    """Mailboxes and the messages in them. `origin` marks the caller's own changes in the broadcast."""
-
-    async def list(self, account_id: AccountId) -> Sequence[Mailbox]: ...
-    async def find(self, account_id: AccountId, name: str) -> Mailbox | None:
-        """By name; INBOX in any case."""
-
-    async def create(self, account_id: AccountId, name: str) -> Mailbox | None:
-        """None if it exists."""
-
-    async def remove(self, mailbox_id: MailboxId) -> None: ...
-    async def rename(self, mailbox_id: MailboxId, name: str) -> bool:
-        """False if the new name exists."""
-
-    async def set_subscribed(self, mailbox_id: MailboxId, subscribed: bool) -> None: ...
-    async def status(self, mailbox_id: MailboxId) -> MailboxStatus: ...
-    async def snapshot(self, mailbox_id: MailboxId) -> MailboxSnapshot | None:
-        """None if it is gone."""
-
-    async def records(self, mailbox_id: MailboxId, uids: Collection[Uid]) -> Sequence[MessageRecord]:
-        """Those of `uids` that exist, ascending."""
-
-    async def headers(self, body_ids: Collection[int]) -> Mapping[int, bytes]:
-        """Header blocks (up to and including the empty line) by `body_id`; recent ones come from memory."""
-
-    async def body(self, body_id: int) -> StoredBody | None:
-        """None if the message is gone meanwhile."""
-
-    async def append(
-        self, mailbox_id: MailboxId, body: StagedBody, flags: Flags, received_at: datetime, *, origin: object = None
-    ) -> Uid | None:
-        """Store one message (APPEND); None if the account has no room left."""
-
-    async def store_flags(
-        self,
-        mailbox_id: MailboxId,
-        uids: Collection[Uid],
-        mode: FlagsMode,
-        flags: Flags,
-        *,
-        unchanged_since: ModSeq | None = None,
-        origin: object = None,
-    ) -> frozenset[Uid]:
-        """Change flags in one transaction. Returns the UIDs left alone because of `unchanged_since` (RFC 7162 §3.1.3)."""
-
-    async def expunge(
-        self, mailbox_id: MailboxId, uids: Collection[Uid] | None = None, *, origin: object = None
-    ) -> Sequence[Uid]:
-        """Remove all `\\Deleted` messages (of `uids` if given); returns the UIDs gone, ascending."""
-
-    async def copy(
-        self, mailbox_id: MailboxId, uids: Collection[Uid], target: MailboxId, *, move: bool, origin: object = None
-    ) -> Mapping[Uid, Uid] | None:
-        """Copy or move; the map old UID → new UID in ascending order; None if the account has no room for the copies."""
-
-
-# --- changes ----------------------------------------------------------------------------------------------------
-
-ChangeListener = Callable[[MailboxChanges], None]
-"""Called in the event loop; must be quick and must not raise."""
-
-SubscriptionId = NewType("SubscriptionId", int)
-
-
-class Broadcast(Protocol):
-    """Hands committed changes to the sessions that watch a mailbox."""
-
-    def subscribe(self, mailbox_id: MailboxId, listener: ChangeListener) -> SubscriptionId: ...
-    def unsubscribe(self, subscription: SubscriptionId) -> None: ...
+from chatmail.storage.layout import DataLayout, FolderLock, prepare
+from chatmail.storage.mailboxes import Mailboxes
+from chatmail.storage.messages import Messages
+from chatmail.storage.purge import Purge
+from chatmail.storage.schema import migrate
+from chatmail.storage.staging import Stage, own_body
+from chatmail.storage.sweep import sweep
+from chatmail.storage.writer import Transaction, Writer
+
+__all__ = [
+    "Account",
+    "AccountStore",
+    "Broadcast",
+    "ChangeListener",
+    "DeliveryOutcome",
+    "FlagsMode",
+    "LocalDelivery",
+    "Mailbox",
+    "MailboxSnapshot",
+    "MailboxStatus",
+    "MailboxStore",
+    "StagedBody",
+    "Store",
+    "StoredBody",
+    "SubscriptionId",
+]
+
+_WRITER_CACHE_BYTES: Final = 8 << 20
+_READER_CACHE_BYTES: Final = 4 << 20
+"""Pages that each connection keeps, taken only as they are needed; the system's page cache has the rest."""
+_FILE_THREADS: Final = 4
+"""Threads for fsync and for reading large bodies: as many as a disk serves well at once."""
 
 
 class Store:
-    """Everything durable."""
+    """Everything durable. Made by `open`; use it in the event loop that opened it."""
 
     accounts: AccountStore
     mailboxes: MailboxStore
     broadcast: Broadcast
 
+    def __init__(
+        self, layout: DataLayout, lock: FolderLock, connection: sqlite3.Connection, max_mailbox_size_bytes: int
+    ) -> None:
+        broadcast = ChangeBroadcast()
+        cache = BodyCache()
+        table = BodyTable(layout, cache)
+        self._lock = lock
+        self._threads = ThreadPoolExecutor(_FILE_THREADS, "chatmail-files")
+        self._reader = Reader(layout.database, cache_bytes=_READER_CACHE_BYTES)
+        cold_reader = Reader(layout.database, cache_bytes=_READER_CACHE_BYTES)
+        self._bodies = BodyReader(layout, cache, cold_reader, self._threads)
+        self._writer = Writer(connection, broadcast, Purge(layout, table).step)
+        self._stage = Stage(layout, self._writer, self._threads)
+        self._messages = Messages(table, max_mailbox_size_bytes)
+        self.broadcast = broadcast
+        self.accounts = Accounts(self._writer, self._reader)
+        self.mailboxes = Mailboxes(self._writer, self._reader, self._messages, self._stage, self._bodies)
+
     @classmethod
     async def open(cls, data_dir: Path, *, max_mailbox_size_bytes: int) -> Self:
         """Open or create the store, migrate its schema, sweep what an interrupted run left.
 
-        Raises `NewerDataError` for a folder of a newer version, `OperatorError` if the folder cannot be used or another
-        process holds it, `StorageError` otherwise.
+        The folder is created if its parent exists. `max_mailbox_size_bytes` bounds the sum of an account's messages.
+        Raises `NewerDataError` for a folder of a newer version, `OperatorError` if the folder cannot be used or
+        another process holds it, `StorageError` otherwise.
         """
-        raise NotImplementedError
+        layout, lock = prepare(data_dir)
+        with contextlib.ExitStack() as undo:
+            undo.callback(lock.release)
+            connection = await asyncio.to_thread(_open_database, layout)
+            undo.callback(connection.close)
+            with storage_errors():
+                store = cls(layout, lock, connection, max_mailbox_size_bytes)
+            undo.pop_all()
+        return store
 
     def stage(self, header_bytes: bytes) -> StagedBody:
         """Begin to receive a message whose (already rewritten) header block is `header_bytes`."""
-        raise NotImplementedError
+        return self._stage.begin(header_bytes)
 
     async def deliver(
         self, deliveries: Sequence[LocalDelivery], now: datetime
     ) -> Sequence[Mapping[Address, DeliveryOutcome]]:
-        """Deliver all in one transaction; one map of outcomes per delivery. A full mailbox fails for itself alone."""
-        raise NotImplementedError
+        """Deliver all in one transaction; one map of outcomes per delivery. A full mailbox fails for itself alone.
+
+        Addresses are looked up as they are: whoever gives mail to `name+tag` to `name` does so before. Times are kept
+        in whole seconds. Raises `StorageFullError` or `StorageError` with nothing delivered at all.
+        """
+        bodies = [own_body(delivery.body) for delivery in deliveries]
+        seconds = int(now.timestamp())
+
+        def job(transaction: Transaction) -> Sequence[Mapping[Address, DeliveryOutcome]]:
+            return [
+                self._messages.deliver(transaction, body, delivery.recipients, seconds)
+                for body, delivery in zip(bodies, deliveries, strict=True)
+            ]
+
+        return await self._stage.store(bodies, job)
 
     async def close(self) -> None:
         """Finish what is waiting, checkpoint and close."""
-        raise NotImplementedError
+        await self._writer.close()
+        self._bodies.close()
+        self._reader.close()
+        self._threads.shutdown()
+        self._lock.release()
+
+
+def _open_database(layout: DataLayout) -> sqlite3.Connection:
+    with storage_errors():
+        try:
+            connection = connect(layout.database, cache_bytes=_WRITER_CACHE_BYTES)
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
+                raise
+            raise OperatorError(
+                f"The file {layout.database} is not a database of chatmail; move it away or set data_dir elsewhere."
+            ) from error
+        try:
+            migrate(connection)
+            sweep(connection, layout)
+        except BaseException:
+            connection.close()
+            raise
+    return connection

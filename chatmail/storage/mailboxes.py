@@ -1,0 +1,268 @@
+"""Mailboxes: the async door to them. What changes messages is in `messages.py`, where bodies lie in `bodies.py`.
+
+Metadata is read in the event loop: a snapshot of 1,000 messages takes about 2 ms, of which SQLite needs a third; a
+helper thread would add its hand-over and save nothing while Python builds the records.
+"""
+
+import time
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from chatmail.errors import StorageError
+from chatmail.mail.changes import (
+    AccountId,
+    Flags,
+    MailboxChanges,
+    MailboxId,
+    MailboxRemoved,
+    MessageRecord,
+    ModSeq,
+    Uid,
+)
+from chatmail.storage.accounts import new_uid_validity
+from chatmail.storage.bodies import BodyReader
+from chatmail.storage.database import Reader, Row, json_list
+from chatmail.storage.flags import DELETED_BIT, SEEN_BIT, decode_flags
+from chatmail.storage.interface import (
+    FlagsMode,
+    Mailbox,
+    MailboxSnapshot,
+    MailboxStatus,
+    StagedBody,
+    StoredBody,
+)
+from chatmail.storage.messages import Messages
+from chatmail.storage.staging import Stage, own_body
+from chatmail.storage.uid_ranges import decode_uids
+from chatmail.storage.writer import Transaction, Writer
+
+MAX_MAILBOXES: Final = 256
+"""Of one account."""
+EXPUNGE_SLICE: Final = 500
+"""Messages expunged in one transaction: others wait no longer than some ten milliseconds for their turn."""
+
+_MAILBOX: Final = "mailbox_id, name, uid_validity, subscribed, special_use"
+_RECORD: Final = "uid, modseq, flags, keywords, size_bytes, received_at, saved_at, body_id"
+
+
+class Mailboxes:
+    """`MailboxStore` over SQLite."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        reader: Reader,
+        messages: Messages,
+        stage: Stage,
+        bodies: BodyReader,
+    ) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._messages = messages
+        self._stage = stage
+        self._bodies = bodies
+
+    # --- mailboxes ---
+
+    async def list(self, account_id: AccountId) -> Sequence[Mailbox]:
+        """All of an account, INBOX first, then by name."""
+        rows = self._reader.rows(
+            f"SELECT {_MAILBOX} FROM mailboxes WHERE account_id = ? ORDER BY name != 'INBOX', name", (account_id,)
+        )
+        return [_mailbox(row) for row in rows]
+
+    async def find(self, account_id: AccountId, name: str) -> Mailbox | None:
+        """See `MailboxStore.find`."""
+        row = self._reader.row(
+            f"SELECT {_MAILBOX} FROM mailboxes WHERE account_id = ? AND name = ?", (account_id, _canonical(name))
+        )
+        return None if row is None else _mailbox(row)
+
+    async def create(self, account_id: AccountId, name: str) -> Mailbox | None:
+        """See `MailboxStore.create`; also None if the account has `MAX_MAILBOXES` already, or is gone."""
+
+        def job(transaction: Transaction) -> Mailbox | None:
+            row = transaction.row(
+                "INSERT INTO mailboxes (account_id, name, uid_validity, special_use)"
+                " SELECT account_id, ?2, ?3, '' FROM accounts WHERE account_id = ?1"
+                " AND (SELECT count(*) FROM mailboxes WHERE account_id = ?1) < ?4"
+                f" ON CONFLICT DO NOTHING RETURNING {_MAILBOX}",
+                (account_id, _canonical(name), new_uid_validity(), MAX_MAILBOXES),
+            )
+            return None if row is None else _mailbox(row)
+
+        return await self._writer.submit(job)
+
+    async def remove(self, mailbox_id: MailboxId) -> None:
+        """See `MailboxStore.remove`. The messages become unreachable at once and leave the disk soon after."""
+        await self._writer.submit(lambda transaction: _remove(transaction, mailbox_id))
+
+    async def rename(self, mailbox_id: MailboxId, name: str) -> bool:
+        """See `MailboxStore.rename`."""
+
+        def job(transaction: Transaction) -> bool:
+            changed = transaction.run(
+                "UPDATE OR IGNORE mailboxes SET name = ? WHERE mailbox_id = ?", (_canonical(name), mailbox_id)
+            )
+            return changed > 0
+
+        return await self._writer.submit(job)
+
+    async def set_subscribed(self, mailbox_id: MailboxId, subscribed: bool) -> None:
+        """See `MailboxStore.set_subscribed`."""
+        sql = "UPDATE mailboxes SET subscribed = ? WHERE mailbox_id = ?"
+        await self._writer.submit(lambda transaction: transaction.run(sql, (int(subscribed), mailbox_id)))
+
+    # --- reading ---
+
+    async def status(self, mailbox_id: MailboxId) -> MailboxStatus:
+        """See `MailboxStore.status`. Raises `StorageError` if the mailbox is gone."""
+        with self._reader.one_moment():
+            row = self._reader.row(
+                "SELECT uid_next, uid_validity, highest_modseq FROM mailboxes WHERE mailbox_id = ?", (mailbox_id,)
+            )
+            counts = self._reader.row(
+                "SELECT count(*), count(*) FILTER (WHERE NOT flags & ?), count(*) FILTER (WHERE flags & ?),"
+                " ifnull(sum(size_bytes), 0) FROM messages WHERE mailbox_id = ?",
+                (SEEN_BIT, DELETED_BIT, mailbox_id),
+            )
+        if row is None or counts is None:
+            raise StorageError("the mailbox is gone")
+        return MailboxStatus(*counts, *row)
+
+    async def snapshot(self, mailbox_id: MailboxId) -> MailboxSnapshot | None:
+        """See `MailboxStore.snapshot`."""
+        with self._reader.one_moment():
+            row = self._reader.row(
+                f"SELECT {_MAILBOX}, uid_next, highest_modseq FROM mailboxes WHERE mailbox_id = ?", (mailbox_id,)
+            )
+            rows = self._reader.rows(f"SELECT {_RECORD} FROM messages WHERE mailbox_id = ? ORDER BY uid", (mailbox_id,))
+        if row is None:
+            return None
+        *mailbox, uid_next, highest_modseq = row
+        return MailboxSnapshot(
+            _mailbox(tuple(mailbox)), Uid(uid_next), ModSeq(highest_modseq), tuple(_record(row) for row in rows)
+        )
+
+    async def records(self, mailbox_id: MailboxId, uids: Collection[Uid]) -> Sequence[MessageRecord]:
+        """See `MailboxStore.records`."""
+        rows = self._reader.rows(
+            f"SELECT {_RECORD} FROM messages WHERE mailbox_id = ? AND uid IN (SELECT value FROM json_each(?))"
+            " ORDER BY uid",
+            (mailbox_id, json_list(uids)),
+        )
+        return [_record(row) for row in rows]
+
+    async def expunged_since(self, mailbox_id: MailboxId, modseq: ModSeq) -> Sequence[Uid] | None:
+        """See `MailboxStore.expunged_since`."""
+        with self._reader.one_moment():
+            row = self._reader.row("SELECT expunged_forgotten FROM mailboxes WHERE mailbox_id = ?", (mailbox_id,))
+            rows = self._reader.rows(
+                "SELECT uids FROM expunged WHERE mailbox_id = ? AND modseq > ?", (mailbox_id, modseq)
+            )
+        if row is None or modseq < row[0]:
+            return None
+        return sorted(uid for (uids,) in rows for uid in decode_uids(uids))
+
+    async def headers(self, body_ids: Collection[int]) -> Mapping[int, bytes]:
+        """See `MailboxStore.headers`."""
+        return await self._bodies.headers(body_ids)
+
+    async def body(self, body_id: int) -> StoredBody | None:
+        """See `MailboxStore.body`."""
+        return await self._bodies.body(body_id)
+
+    # --- messages ---
+
+    async def append(
+        self, mailbox_id: MailboxId, body: StagedBody, flags: Flags, received_at: datetime, *, origin: object = None
+    ) -> Uid | None:
+        """See `MailboxStore.append`. Times are kept in whole seconds. Raises `StorageError` if the mailbox is gone."""
+        incoming = own_body(body)
+        received, now = int(received_at.timestamp()), int(time.time())
+
+        def job(transaction: Transaction) -> Uid | None:
+            return self._messages.append(transaction, mailbox_id, incoming, flags, received, now, origin)
+
+        return await self._stage.store((incoming,), job)
+
+    async def store_flags(
+        self,
+        mailbox_id: MailboxId,
+        uids: Collection[Uid],
+        mode: FlagsMode,
+        flags: Flags,
+        *,
+        unchanged_since: ModSeq | None = None,
+        origin: object = None,
+    ) -> frozenset[Uid]:
+        """See `MailboxStore.store_flags`. A message whose flags stay the same keeps its MODSEQ and is not announced."""
+
+        def job(transaction: Transaction) -> frozenset[Uid]:
+            return self._messages.store_flags(transaction, mailbox_id, uids, mode, flags, unchanged_since, origin)
+
+        return await self._writer.submit(job)
+
+    async def expunge(
+        self, mailbox_id: MailboxId, uids: Collection[Uid] | None = None, *, origin: object = None
+    ) -> Sequence[Uid]:
+        """See `MailboxStore.expunge`. Many messages go in several transactions, so that nobody else waits long."""
+
+        def job(transaction: Transaction) -> Sequence[Uid]:
+            return self._messages.expunge(transaction, mailbox_id, uids, EXPUNGE_SLICE, origin)
+
+        gone: list[Uid] = []
+        while True:
+            slice_gone = await self._writer.submit(job)
+            gone += slice_gone
+            if len(slice_gone) < EXPUNGE_SLICE:
+                break
+        return gone
+
+    async def copy(
+        self, mailbox_id: MailboxId, uids: Collection[Uid], target: MailboxId, *, move: bool, origin: object = None
+    ) -> Mapping[Uid, Uid] | None:
+        """See `MailboxStore.copy`. Raises `StorageError` if the target is gone."""
+        now = int(time.time())
+
+        def job(transaction: Transaction) -> Mapping[Uid, Uid] | None:
+            return self._messages.copy(transaction, mailbox_id, uids, target, move, now, origin)
+
+        return await self._writer.submit(job)
+
+
+def _canonical(name: str) -> str:
+    return "INBOX" if name.upper() == "INBOX" else name
+
+
+def _mailbox(row: Row) -> Mailbox:
+    mailbox_id, name, uid_validity, subscribed, special_use = row
+    return Mailbox(MailboxId(mailbox_id), name, uid_validity, bool(subscribed), special_use)
+
+
+def _record(row: Row) -> MessageRecord:
+    uid, modseq, mask, keywords, size_bytes, received_at, saved_at, body_id = row
+    return MessageRecord(
+        uid,
+        modseq,
+        decode_flags(mask, keywords),
+        size_bytes,
+        datetime.fromtimestamp(received_at, UTC),
+        datetime.fromtimestamp(saved_at, UTC),
+        body_id,
+    )
+
+
+def _remove(transaction: Transaction, mailbox_id: MailboxId) -> None:
+    row = transaction.row("DELETE FROM mailboxes WHERE mailbox_id = ? RETURNING account_id", (mailbox_id,))
+    if row is None:
+        return
+    transaction.run(
+        "UPDATE accounts SET usage_bytes = usage_bytes -"
+        " (SELECT ifnull(sum(size_bytes), 0) FROM messages WHERE mailbox_id = ?) WHERE account_id = ?",
+        (mailbox_id, row[0]),
+    )
+    transaction.run("INSERT INTO doomed_mailboxes VALUES (?)", (mailbox_id,))
+    transaction.changes.append(MailboxChanges(mailbox_id, (MailboxRemoved(),)))
+    transaction.leave_work()

@@ -1,0 +1,318 @@
+"""What changes the messages of mailboxes: functions that run inside a transaction and say what changed.
+
+Each operation on a mailbox takes one new MODSEQ for all the messages it touches (RFC 7162 §3.1 asks no more), and
+keeps `accounts.usage_bytes` and the counts of bodies exact in the same transaction.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from chatmail.errors import StorageError
+from chatmail.mail.address import Address
+from chatmail.mail.changes import (
+    NO_FLAGS,
+    Change,
+    Flags,
+    FlagsChanged,
+    MailboxChanges,
+    MailboxId,
+    MessageAdded,
+    MessageExpunged,
+    ModSeq,
+    Uid,
+)
+from chatmail.storage.bodies import BodyTable
+from chatmail.storage.database import Row, json_list
+from chatmail.storage.flags import DELETED_BIT, combine_flags, decode_flags, encode_flags
+from chatmail.storage.interface import DeliveryOutcome, FlagsMode
+from chatmail.storage.staging import IncomingBody
+from chatmail.storage.uid_ranges import encode_uids
+from chatmail.storage.writer import Transaction
+
+EXPUNGED_KEPT: Final = 32
+"""Operations remembered for each mailbox in `expunged`, at least; up to twice as many before the old ones go."""
+
+_INSERT_MESSAGE: Final = (
+    "INSERT INTO messages (mailbox_id, uid, modseq, flags, keywords, size_bytes, received_at, saved_at, body_id)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """A mailbox that messages come into: the first free UID, the operation's MODSEQ, what the account has left."""
+
+    mailbox_id: MailboxId
+    account_id: int
+    uid: Uid
+    modseq: ModSeq
+    usage_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Messages:
+    """The operations, with what they all need."""
+
+    bodies: BodyTable
+    max_mailbox_size_bytes: int
+
+    # --- delivery ---
+
+    def deliver(
+        self, transaction: Transaction, body: IncomingBody, recipients: Collection[Address], now_seconds: int
+    ) -> dict[Address, DeliveryOutcome]:
+        """One body for many INBOXes, with the same few statements whatever their number."""
+        outcomes = dict.fromkeys(recipients, DeliveryOutcome.UNKNOWN)
+        by_text = {str(address): address for address in outcomes}
+        accounts: list[int] = []
+        inboxes: list[int] = []
+        for text, account_id, inbox_id, usage_bytes, blocked in transaction.rows(
+            "SELECT address, account_id, inbox_id, usage_bytes, blocked FROM accounts"
+            " WHERE address IN (SELECT value FROM json_each(?))",
+            (json_list(by_text),),
+        ):
+            if blocked:
+                outcome = DeliveryOutcome.DISCARDED
+            elif usage_bytes + body.size_bytes > self.max_mailbox_size_bytes:
+                outcome = DeliveryOutcome.OVER_QUOTA
+            else:
+                outcome = DeliveryOutcome.DELIVERED
+                accounts.append(account_id)
+                inboxes.append(inbox_id)
+            outcomes[by_text[text]] = outcome
+        if inboxes:
+            self._put_into(transaction, body, accounts, inboxes, now_seconds)
+        return outcomes
+
+    def _put_into(
+        self, transaction: Transaction, body: IncomingBody, accounts: list[int], inboxes: list[int], now_seconds: int
+    ) -> None:
+        body_id = self.bodies.insert(transaction, body, len(inboxes))
+        size_bytes = body.size_bytes
+        inbox_list = json_list(inboxes)
+        rows = transaction.rows(
+            "UPDATE mailboxes SET uid_next = uid_next + 1, highest_modseq = highest_modseq + 1"
+            " WHERE mailbox_id IN (SELECT value FROM json_each(?)) RETURNING mailbox_id, uid_next - 1, highest_modseq",
+            (inbox_list,),
+        )
+        transaction.run(
+            f"{_INSERT_MESSAGE} SELECT mailbox_id, uid_next - 1, highest_modseq, 0, '', ?, ?, ?, ? FROM mailboxes"
+            " WHERE mailbox_id IN (SELECT value FROM json_each(?))",
+            (size_bytes, now_seconds, now_seconds, body_id, inbox_list),
+        )
+        transaction.run(
+            "UPDATE accounts SET usage_bytes = usage_bytes + ? WHERE account_id IN (SELECT value FROM json_each(?))",
+            (size_bytes, json_list(accounts)),
+        )
+        transaction.changes += [
+            MailboxChanges(mailbox_id, (MessageAdded(uid, modseq, NO_FLAGS, size_bytes),))
+            for mailbox_id, uid, modseq in rows
+        ]
+
+    def append(
+        self,
+        transaction: Transaction,
+        mailbox_id: MailboxId,
+        body: IncomingBody,
+        flags: Flags,
+        received_at: int,
+        now_seconds: int,
+        origin: object,
+    ) -> Uid | None:
+        """One message into one mailbox; None if the account has no room left."""
+        target = self._open_target(transaction, mailbox_id)
+        if target.usage_bytes + body.size_bytes > self.max_mailbox_size_bytes:
+            return None
+        self._advance(transaction, target, 1, body.size_bytes)
+        body_id = self.bodies.insert(transaction, body, 1)
+        transaction.run(
+            f"{_INSERT_MESSAGE} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                mailbox_id,
+                target.uid,
+                target.modseq,
+                *encode_flags(flags),
+                body.size_bytes,
+                received_at,
+                now_seconds,
+                body_id,
+            ),
+        )
+        added = MessageAdded(target.uid, target.modseq, flags, body.size_bytes)
+        transaction.changes.append(MailboxChanges(mailbox_id, (added,), origin))
+        return target.uid
+
+    # --- flags ---
+
+    def store_flags(
+        self,
+        transaction: Transaction,
+        mailbox_id: MailboxId,
+        uids: Collection[Uid],
+        mode: FlagsMode,
+        flags: Flags,
+        unchanged_since: ModSeq | None,
+        origin: object,
+    ) -> frozenset[Uid]:
+        """Change flags; a message that already has them keeps its MODSEQ. Returns what `unchanged_since` kept back."""
+        kept_back: list[Uid] = []
+        changed: list[tuple[Uid, Flags]] = []
+        for uid, modseq, mask, keywords in transaction.rows(
+            "SELECT uid, modseq, flags, keywords FROM messages"
+            " WHERE mailbox_id = ? AND uid IN (SELECT value FROM json_each(?)) ORDER BY uid",
+            (mailbox_id, json_list(uids)),
+        ):
+            old = decode_flags(mask, keywords)
+            new = combine_flags(old, mode, flags)
+            if unchanged_since is not None and modseq > unchanged_since:
+                kept_back.append(uid)
+            elif new != old:
+                changed.append((uid, new))
+        if changed:
+            self._write_flags(transaction, mailbox_id, changed, origin)
+        return frozenset(kept_back)
+
+    def _write_flags(
+        self, transaction: Transaction, mailbox_id: MailboxId, changed: Sequence[tuple[Uid, Flags]], origin: object
+    ) -> None:
+        modseq = _next_modseq(transaction, mailbox_id)
+        transaction.run_many(
+            "UPDATE messages SET modseq = ?, flags = ?, keywords = ? WHERE mailbox_id = ? AND uid = ?",
+            [(modseq, *encode_flags(flags), mailbox_id, uid) for uid, flags in changed],
+        )
+        changes = tuple(FlagsChanged(uid, modseq, flags) for uid, flags in changed)
+        transaction.changes.append(MailboxChanges(mailbox_id, changes, origin))
+
+    # --- expunge ---
+
+    def expunge(
+        self,
+        transaction: Transaction,
+        mailbox_id: MailboxId,
+        uids: Collection[Uid] | None,
+        limit: int,
+        origin: object,
+    ) -> list[Uid]:
+        """Remove the first `limit` messages that are `\\Deleted`; their UIDs, ascending."""
+        among = "" if uids is None else " AND uid IN (SELECT value FROM json_each(?4))"
+        rows = transaction.rows(
+            "DELETE FROM messages WHERE mailbox_id = ?1 AND uid IN (SELECT uid FROM messages"
+            f" WHERE mailbox_id = ?1 AND flags & ?2{among} ORDER BY uid LIMIT ?3) RETURNING uid, size_bytes, body_id",
+            (mailbox_id, DELETED_BIT, limit, *(() if uids is None else (json_list(uids),))),
+        )
+        return self._forget(transaction, mailbox_id, rows, origin)
+
+    def _forget(
+        self, transaction: Transaction, mailbox_id: MailboxId, rows: Sequence[Row], origin: object
+    ) -> list[Uid]:
+        """What belongs to the removal of `rows` (uid, size, body) beside the rows themselves."""
+        if not rows:
+            return []
+        uids = sorted(Uid(uid) for uid, _size, _body in rows)
+        modseq = _next_modseq(transaction, mailbox_id)
+        transaction.run(
+            "UPDATE accounts SET usage_bytes = usage_bytes - ?"
+            " WHERE account_id = (SELECT account_id FROM mailboxes WHERE mailbox_id = ?)",
+            (sum(size_bytes for _uid, size_bytes, _body in rows), mailbox_id),
+        )
+        self.bodies.release(transaction, (body_id for _uid, _size, body_id in rows))
+        _remember_expunged(transaction, mailbox_id, modseq, uids)
+        changes: tuple[Change, ...] = tuple(MessageExpunged(uid, modseq) for uid in uids)
+        transaction.changes.append(MailboxChanges(mailbox_id, changes, origin))
+        return uids
+
+    # --- copy and move ---
+
+    def copy(
+        self,
+        transaction: Transaction,
+        mailbox_id: MailboxId,
+        uids: Collection[Uid],
+        target_id: MailboxId,
+        move: bool,
+        now_seconds: int,
+        origin: object,
+    ) -> dict[Uid, Uid] | None:
+        """Copy or move `uids` in ascending order; None if the account has no room for the copies."""
+        rows = transaction.rows(
+            "SELECT uid, size_bytes, flags, keywords, received_at, body_id FROM messages"
+            " WHERE mailbox_id = ? AND uid IN (SELECT value FROM json_each(?)) ORDER BY uid",
+            (mailbox_id, json_list(uids)),
+        )
+        target = self._open_target(transaction, target_id)
+        size_bytes = sum(row[1] for row in rows)
+        if not rows:
+            return {}
+        if not move and target.usage_bytes + size_bytes > self.max_mailbox_size_bytes:
+            return None
+        self._advance(transaction, target, len(rows), size_bytes)
+        copied = {Uid(row[0]): Uid(target.uid + position) for position, row in enumerate(rows)}
+        transaction.run_many(
+            f"{_INSERT_MESSAGE} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (target_id, copied[uid], target.modseq, mask, keywords, size, received_at, now_seconds, body_id)
+                for uid, size, mask, keywords, received_at, body_id in rows
+            ],
+        )
+        self.bodies.share(transaction, (row[5] for row in rows))
+        changes = tuple(
+            MessageAdded(copied[uid], target.modseq, decode_flags(mask, keywords), size)
+            for uid, size, mask, keywords, _received_at, _body_id in rows
+        )
+        transaction.changes.append(MailboxChanges(target_id, changes, origin))
+        if move:
+            gone = transaction.rows(
+                "DELETE FROM messages WHERE mailbox_id = ? AND uid IN (SELECT value FROM json_each(?))"
+                " RETURNING uid, size_bytes, body_id",
+                (mailbox_id, json_list(copied)),
+            )
+            self._forget(transaction, mailbox_id, gone, origin)
+        return copied
+
+    # --- common to what comes in ---
+
+    def _open_target(self, transaction: Transaction, mailbox_id: MailboxId) -> _Target:
+        row = transaction.row(
+            "SELECT account_id, uid_next, highest_modseq + 1, usage_bytes"
+            " FROM mailboxes JOIN accounts USING (account_id) WHERE mailbox_id = ?",
+            (mailbox_id,),
+        )
+        if row is None:
+            raise StorageError("the mailbox is gone")
+        account_id, uid_next, modseq, usage_bytes = row
+        return _Target(mailbox_id, account_id, Uid(uid_next), ModSeq(modseq), usage_bytes)
+
+    def _advance(self, transaction: Transaction, target: _Target, messages: int, size_bytes: int) -> None:
+        transaction.run(
+            "UPDATE mailboxes SET uid_next = uid_next + ?, highest_modseq = ? WHERE mailbox_id = ?",
+            (messages, target.modseq, target.mailbox_id),
+        )
+        transaction.run(
+            "UPDATE accounts SET usage_bytes = usage_bytes + ? WHERE account_id = ?", (size_bytes, target.account_id)
+        )
+
+
+def _next_modseq(transaction: Transaction, mailbox_id: MailboxId) -> ModSeq:
+    row = transaction.row(
+        "UPDATE mailboxes SET highest_modseq = highest_modseq + 1 WHERE mailbox_id = ? RETURNING highest_modseq",
+        (mailbox_id,),
+    )
+    if row is None:
+        raise StorageError("the mailbox is gone")
+    return ModSeq(row[0])
+
+
+def _remember_expunged(transaction: Transaction, mailbox_id: MailboxId, modseq: ModSeq, uids: Sequence[Uid]) -> None:
+    transaction.run("INSERT INTO expunged VALUES (?, ?, ?)", (mailbox_id, modseq, encode_uids(uids)))
+    if modseq % EXPUNGED_KEPT == 0:
+        _forget_expunged(transaction, mailbox_id)
+
+
+def _forget_expunged(transaction: Transaction, mailbox_id: MailboxId) -> None:
+    oldest = transaction.row(
+        "SELECT modseq FROM expunged WHERE mailbox_id = ? ORDER BY modseq DESC LIMIT 1 OFFSET ?",
+        (mailbox_id, EXPUNGED_KEPT),
+    )
+    if oldest is not None:
+        transaction.run("DELETE FROM expunged WHERE mailbox_id = ? AND modseq <= ?", (mailbox_id, *oldest))
+        transaction.run("UPDATE mailboxes SET expunged_forgotten = ? WHERE mailbox_id = ?", (*oldest, mailbox_id))
