@@ -6,7 +6,7 @@ Services get bound sockets and never know addresses or ports. `0.0.0.0` and `::`
 import errno
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ _FIRST_UNPRIVILEGED_PORT: Final = 1024
 
 @dataclass(frozen=True, slots=True)
 class Listeners:
-    """Bound, not yet listening sockets by protocol; a protocol that is off has none."""
+    """Listening sockets by protocol; a protocol that is off has none."""
 
     by_protocol: Mapping[str, tuple[socket.socket, ...]]
 
@@ -41,11 +41,14 @@ class Listeners:
                 one.close()
 
 
-def bind_listeners(config: Config) -> Listeners:
-    """Bind every address with every port that is not 0. Raises `OperatorError` and leaves nothing bound."""
+def bind_listeners(config: Config, protocols: Sequence[str] = PROTOCOLS) -> Listeners:
+    """Bind every address with the port of each of `protocols`, if that is not 0.
+
+    Raises `OperatorError` and leaves nothing bound.
+    """
     bound: dict[str, tuple[socket.socket, ...]] = {}
     try:
-        for protocol in PROTOCOLS:
+        for protocol in protocols:
             bound[protocol] = _bind_protocol(config.listen, protocol)
     except BaseException:
         Listeners(bound).close()

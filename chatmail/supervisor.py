@@ -1,0 +1,197 @@
+"""Assembles the server from its configuration, runs it as one task group, and ends it in order.
+
+The order of a start: listeners are bound (so that a taken port costs nothing), the store is opened (it locks the data
+folder), the certificate is read or made, the services begin, systemd hears READY. The end, on SIGTERM, SIGINT or
+SIGHUP: services stop accepting and take leave of their peers within `SHUTDOWN_SECONDS`, then the store closes. A second
+signal cuts the leave-taking short.
+"""
+
+import asyncio
+import gc
+import os
+import platform
+import resource
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+from typing import Final
+
+import uvloop
+
+from chatmail import __version__
+from chatmail.config import Config
+from chatmail.errors import OperatorError
+from chatmail.invite_link import web_url
+from chatmail.listeners import Listeners, bind_listeners
+from chatmail.log import Log
+from chatmail.login import Login
+from chatmail.net.certificate_files import CertificateFiles, expires_at, server_context
+from chatmail.net.self_signed import self_signed_certificate
+from chatmail.services.http import MAX_CONNECTIONS as MAX_HTTP_CONNECTIONS
+from chatmail.services.http import HttpService
+from chatmail.services.multiplexer import Multiplexer, Route
+from chatmail.storage.store import Store
+from chatmail.system_load import new_account_guard
+from chatmail.systemd import ServiceManager
+from chatmail.web.messages import Registration
+
+SERVED_PROTOCOLS: Final = ("submission", "submissions", "imap", "imaps", "https", "http")
+"""Listeners that have a service behind them; the others are not bound."""
+SHUTDOWN_SECONDS: Final = 10.0
+"""How long services may take to say goodbye; systemd waits 90 by default."""
+FILES_BESIDE_CONNECTIONS: Final = 512
+"""Open files for the database, bodies in transit, the log and the rest."""
+_END_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+_log = Log("supervisor")
+
+
+def run_server(config: Config, on_ready: Callable[[], None] = lambda: None) -> None:
+    """Serve until a signal ends it. `on_ready` is called once everything serves.
+
+    Raises `OperatorError` or `StorageError` in one sentence if it cannot start or cannot go on.
+    """
+    os.umask(0o077)
+    _raise_open_files_limit(config)
+    try:
+        uvloop.run(Supervisor(config, on_ready).run())
+    except BaseExceptionGroup as group:
+        for error in _leaves(group):
+            _log.bug(error)
+        raise OperatorError("The server stopped because of a bug; please report the lines above.") from None
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for part in error.exceptions:
+            yield from _leaves(part)
+    else:
+        yield error
+
+
+def _raise_open_files_limit(config: Config) -> None:
+    """As high as this process may; each connection is an open file."""
+    limits = config.limits
+    wanted = limits.max_imap_connections + limits.max_smtp_connections + MAX_HTTP_CONNECTIONS + FILES_BESIDE_CONNECTIONS
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        _log.warning("open_files_limit_low", limit=hard, wanted=wanted, remedy="raise LimitNOFILE of the unit")
+
+
+class Supervisor:
+    """One run of the server."""
+
+    def __init__(self, config: Config, on_ready: Callable[[], None]) -> None:
+        """Nothing is touched before `run`."""
+        self._config = config
+        self._on_ready = on_ready
+        self._manager = ServiceManager(os.environ)
+        self._stop = asyncio.Event()
+        self._services: list[asyncio.Task[None]] = []
+        self._started_at = monotonic()
+
+    async def run(self) -> None:
+        """Start, serve until a signal comes, and end."""
+        loop = asyncio.get_running_loop()
+        for number in _END_SIGNALS:
+            loop.add_signal_handler(number, self._on_signal)
+        async with AsyncExitStack() as at_the_end:
+            listeners = bind_listeners(self._config, SERVED_PROTOCOLS)
+            at_the_end.callback(listeners.close)
+            store = await Store.open(
+                Path(self._config.data_dir), max_mailbox_size_bytes=self._config.mail.max_mailbox_size
+            )
+            at_the_end.push_async_callback(store.close)
+            guard = new_account_guard(self._config)
+            login = Login(store.accounts, self._config, guard)
+            at_the_end.callback(login.close)
+            await self._serve(listeners, store, login, guard)
+        _log.info("stopped")
+
+    async def _serve(self, listeners: Listeners, store: Store, login: Login, guard: Callable[[], str | None]) -> None:
+        files = certificate_files(self._config, datetime.now(UTC))
+        contexts = TlsContexts(files)
+        http = HttpService(
+            self._config,
+            certificate_is_trusted=lambda: self._config.tls.mode == "files",
+            registration=lambda: registration(self._config, guard),
+        )
+        multiplexer = Multiplexer(
+            {"http/1.1": Route(lambda: contexts.http, http.tls_protocol)}, https_url=web_url(self._config)
+        )
+        async with asyncio.TaskGroup() as group:
+            running = (
+                http.run(listeners.sockets("http"), self._stop),
+                multiplexer.run(listeners.sockets("https"), self._stop),
+                self._keep_watchdog_quiet(),
+            )
+            self._services = [group.create_task(service) for service in running]
+            self._report_ready()
+            await self._stop.wait()
+            self._manager.stopping()
+            _log.info("stopping")
+            asyncio.get_running_loop().call_later(SHUTDOWN_SECONDS, self._cut_short)
+
+    def _report_ready(self) -> None:
+        # What was made so far lives as long as the process: the collector need not walk it again and again.
+        gc.collect()
+        gc.freeze()
+        self._manager.ready()
+        _log.info(
+            "started",
+            version=__version__,
+            python=platform.python_version(),
+            start_seconds=round(monotonic() - self._started_at, 3),
+        )
+        self._on_ready()
+
+    def _on_signal(self) -> None:
+        if self._stop.is_set():
+            self._cut_short()
+        self._stop.set()
+
+    def _cut_short(self) -> None:
+        for service in self._services:
+            service.cancel()
+
+    async def _keep_watchdog_quiet(self) -> None:
+        """Twice per period, from the event loop: a loop that hangs is restarted by systemd."""
+        if self._manager.watchdog_seconds is None:
+            return
+        while not self._stop.is_set():
+            self._manager.alive()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), self._manager.watchdog_seconds / 2)
+
+
+def certificate_files(config: Config, now: datetime) -> CertificateFiles:
+    """The certificate this configuration asks for. Raises `OperatorError` if there is none."""
+    if config.tls.mode == "files":
+        files = CertificateFiles(Path(config.tls.cert_file), Path(config.tls.key_file))
+        server_context(files)
+        if expires_at(files.cert_file) <= now:
+            _log.error("certificate_expired", file=files.cert_file, remedy="put a valid one in its place and restart")
+        return files
+    return self_signed_certificate(config.mail_domain, Path(config.data_dir) / "tls", now)
+
+
+class TlsContexts:
+    """The contexts of the listeners. On port 443 each protocol has its own, which offers that protocol alone."""
+
+    def __init__(self, files: CertificateFiles) -> None:
+        """Raises `OperatorError` if `files` cannot be used."""
+        self.mail = server_context(files)
+        self.http = server_context(files, ["http/1.1"])
+        self.imap = server_context(files, ["imap"])
+        self.smtp = server_context(files, ["smtp"])
+
+
+def registration(config: Config, guard: Callable[[], str | None]) -> Registration:
+    """What the web page says of new accounts at this moment."""
+    if config.accounts.registration == "open" and guard() is not None:
+        return "busy"
+    return config.accounts.registration
