@@ -51,7 +51,7 @@ def report(*arguments: str) -> list[dict[str, Any]]:
     """What pip would install, from its own report."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "report.json")
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed"]
+        command = [sys.executable, "-m", "pip", "install", "-qq", "--dry-run", "--ignore-installed"]
         subprocess.run([*command, "--report", str(path), *arguments], check=True)
         items: list[dict[str, Any]] = json.loads(path.read_text())["install"]
     return items
