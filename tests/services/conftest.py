@@ -1,0 +1,17 @@
+"""`@pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])` runs a test in both event loops."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+import pytest
+import uvloop
+
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, LoopFactory]:
+    marker = item.get_closest_marker("asyncio")
+    factories: dict[str, LoopFactory] = {"asyncio": asyncio.new_event_loop}
+    if marker is not None and "loop_factories" in marker.kwargs:
+        factories["uvloop"] = uvloop.new_event_loop
+    return factories
