@@ -13,7 +13,7 @@ import click
 
 from chatmail import __version__
 from chatmail.config import DEFAULT_CONFIG_PATH, Config, parse_config
-from chatmail.errors import ConfigError, OperatorError, StorageError
+from chatmail.errors import ConfigError, OperatorError
 from chatmail.log import LEVELS, Log, set_level
 
 MAX_CONFIG_BYTES = 1_000_000
@@ -38,7 +38,7 @@ class _Program(click.Group):
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 — click's own signature
         try:
             return super().invoke(ctx)
-        except (OperatorError, StorageError) as error:
+        except OperatorError as error:
             raise click.ClickException(str(error)) from None
         except (click.ClickException, click.exceptions.Exit, click.Abort, OSError):
             raise

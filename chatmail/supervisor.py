@@ -23,16 +23,19 @@ import uvloop
 
 from chatmail import __version__
 from chatmail.config import Config
-from chatmail.errors import OperatorError
+from chatmail.errors import OperatorError, StorageError, StorageFullError
 from chatmail.invite_link import web_url
 from chatmail.listeners import Listeners, bind_listeners
 from chatmail.log import Log
 from chatmail.login import Login
 from chatmail.net.certificate_files import CertificateFiles, expires_at, server_context
 from chatmail.net.self_signed import self_signed_certificate
+from chatmail.routing import Router
 from chatmail.services.http import MAX_CONNECTIONS as MAX_HTTP_CONNECTIONS
 from chatmail.services.http import HttpService
 from chatmail.services.multiplexer import Multiplexer, Route
+from chatmail.services.smtp_connections import SmtpConnections
+from chatmail.services.submission import SubmissionService
 from chatmail.storage.store import Store
 from chatmail.system_load import new_account_guard
 from chatmail.systemd import ServiceManager
@@ -52,7 +55,7 @@ _log = Log("supervisor")
 def run_server(config: Config, on_ready: Callable[[], None] = lambda: None) -> None:
     """Serve until a signal ends it. `on_ready` is called once everything serves.
 
-    Raises `OperatorError` or `StorageError` in one sentence if it cannot start or cannot go on.
+    Raises `OperatorError` in one sentence if it cannot start or cannot go on.
     """
     os.umask(0o077)
     _raise_open_files_limit(config)
@@ -102,9 +105,7 @@ class Supervisor:
         async with AsyncExitStack() as at_the_end:
             listeners = bind_listeners(self._config, SERVED_PROTOCOLS)
             at_the_end.callback(listeners.close)
-            store = await Store.open(
-                Path(self._config.data_dir), max_mailbox_size_bytes=self._config.mail.max_mailbox_size
-            )
+            store = await open_store(self._config)
             at_the_end.push_async_callback(store.close)
             guard = new_account_guard(self._config)
             login = Login(store.accounts, self._config, guard)
@@ -120,12 +121,25 @@ class Supervisor:
             certificate_is_trusted=lambda: self._config.tls.mode == "files",
             registration=lambda: registration(self._config, guard),
         )
+        router = Router(store, self._config.address_domain)
+        connections = SmtpConnections(self._config.limits.max_smtp_connections)
+        submission = SubmissionService(self._config, store=store, login=login, router=router, connections=connections)
         multiplexer = Multiplexer(
-            {"http/1.1": Route(lambda: contexts.http, http.tls_protocol)}, https_url=web_url(self._config)
+            {
+                "http/1.1": Route(lambda: contexts.http, http.tls_protocol),
+                "smtp": Route(lambda: contexts.smtp, submission.tls_protocol),
+            },
+            https_url=web_url(self._config),
         )
         async with asyncio.TaskGroup() as group:
             running = (
                 http.run(listeners.sockets("http"), self._stop),
+                submission.run(
+                    submission=listeners.sockets("submission"),
+                    submissions=listeners.sockets("submissions"),
+                    context=contexts.mail,
+                    stop=self._stop,
+                ),
                 multiplexer.run(listeners.sockets("https"), self._stop),
                 self._keep_watchdog_quiet(),
             )
@@ -166,6 +180,18 @@ class Supervisor:
             self._manager.alive()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), self._manager.watchdog_seconds / 2)
+
+
+async def open_store(config: Config) -> Store:
+    """Open the data folder. Raises `OperatorError` if it cannot be used."""
+    try:
+        return await Store.open(Path(config.data_dir), max_mailbox_size_bytes=config.mail.max_mailbox_size)
+    except StorageFullError:
+        raise OperatorError(f"The disk of {config.data_dir} is full; make some space and start again.") from None
+    except StorageError as error:
+        raise OperatorError(
+            f"The data in {config.data_dir} cannot be used ({error}); check the disk, or restore a backup."
+        ) from error
 
 
 def certificate_files(config: Config, now: datetime) -> CertificateFiles:
