@@ -14,6 +14,7 @@ from aiosmtpd.smtp import Envelope, LoginPassword, Session
 from chatmail.log import ConnectionId
 from chatmail.mail.address import Address
 from chatmail.mail.envelope import SmtpReply
+from chatmail.storage.store import Account
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +38,14 @@ ADMITTED: Final = SmtpReply(250, "OK", "2.1.5")
 
 
 class SmtpSession(Session):
-    """One connection. `auth_data` is what the handler put there at a login, `encrypted` whether TLS is on."""
+    """One connection. `account` is whose login succeeded, `encrypted` whether TLS is on."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, connection_id: ConnectionId, *, encrypted: bool) -> None:
         """Nobody is logged in."""
         super().__init__(loop)
         self.connection_id = connection_id
         self.encrypted = encrypted
+        self.account: Account | None = None
 
 
 class Transaction(Envelope):
@@ -78,7 +80,7 @@ class SmtpHandler(Protocol):
     """Decides for all connections of a service. `None` for a reply means yes."""
 
     async def authenticate(self, session: SmtpSession, login: LoginPassword) -> SmtpReply:
-        """235 with `session.auth_data` set, or a refusal."""
+        """235 with `session.account` set, or a refusal."""
 
     async def handle_MAIL(self, session: SmtpSession, transaction: Transaction) -> SmtpReply | None:
         """May mail of `transaction.sender` begin?"""

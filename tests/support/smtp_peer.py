@@ -3,7 +3,8 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from base64 import b64encode
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -46,6 +47,21 @@ class SmtpPeer:
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
+
+    async def log_in(self, address: str, password: str) -> None:
+        """AUTH PLAIN, which must succeed."""
+        answer = await self.say("AUTH PLAIN " + b64encode(f"\0{address}\0{password}".encode()).decode())
+        assert answer.startswith("235 "), answer
+
+    async def submit(self, mail_from: str, rcpt_tos: Sequence[str], message: bytes) -> list[str]:
+        """One pipelined transaction of a message without leading dots; all replies, the last one that to the end."""
+        recipients = "".join(f"RCPT TO:<{address}>\r\n" for address in rcpt_tos)
+        self.send(f"MAIL FROM:<{mail_from}> BODY=8BITMIME SMTPUTF8\r\n{recipients}DATA\r\n".encode())
+        replies = [await self.reply() for _ in range(len(rcpt_tos) + 2)]
+        if replies[-1].startswith("354 "):
+            self.send(message + b".\r\n")
+            replies.append(await self.reply())
+        return replies
 
     async def start_tls(self) -> None:
         """The client's half of the handshake."""
