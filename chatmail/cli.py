@@ -5,6 +5,7 @@ what), 2 the command line itself is wrong. No traceback is ever shown.
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -111,7 +112,6 @@ def _log_pending_keys(config: Config) -> None:
 @click.option("--log-level", type=click.Choice(list(LEVELS)), default="warning", help="What to log on stderr.")
 def try_(host: str | None, port_base: int | None, data: str | None, log_level: str) -> None:
     """Run a private server for trying out: no root, no domain, until Ctrl-C."""
-    import os
     from random import SystemRandom
 
     from chatmail import try_relay
@@ -125,10 +125,19 @@ def try_(host: str | None, port_base: int | None, data: str | None, log_level: s
 
     def on_ready() -> None:
         text = try_relay.welcome(config, SystemRandom(), encoding=sys.stdout.encoding, colored=sys.stdout.isatty())
-        click.echo(text, nl=False)
+        _print_while_serving(text)
 
     run_server(config, on_ready)
     click.echo("Stopped.", err=True)
+
+
+def _print_while_serving(text: str) -> None:
+    """Print, and go on serving if nobody reads it."""
+    try:
+        click.echo(text, nl=False)
+    except BrokenPipeError:
+        # What is still buffered must not be tried again at exit.
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 — open until the process ends
 
 
 @program.group("config")

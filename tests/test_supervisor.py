@@ -144,6 +144,21 @@ def test_try_prints_a_link_and_ends_with_0_on_ctrl_c(
     assert (ended.code, ended.err) == (0, "Stopped.\n")
 
 
+def test_try_goes_on_when_nobody_reads_what_it_prints(
+    systemd: Systemd, tmp_path: Path, free_loopback_address: str
+) -> None:
+    process = systemd.start("try", "--host", free_loopback_address, "--data", tmp_path / "data")
+    assert process.stdout is not None
+    process.stdout.close()
+    systemd.wait_for("READY=1")
+    systemd.wait_for("WATCHDOG=1")
+    process.send_signal(signal.SIGINT)
+    assert process.stderr is not None
+    assert process.stderr.read() == "Stopped.\n"
+    process.stderr.close()
+    assert process.wait(WAIT_SECONDS) == 0
+
+
 @pytest.mark.parametrize(
     ("configured", "shortage", "shown"),
     [("open", None, "open"), ("open", "disk", "busy"), ("closed", "disk", "closed"), ("invite", None, "invite")],
