@@ -46,12 +46,16 @@ class SendRates:
         """Count one message of `account` at `now`, seconds of any clock that only goes forward; or defer it."""
         arrival = take(self._arrivals.get(account, now), now, self._limit)
         if arrival is None:
-            text = f"4.7.1: Too much mail from <{account}>, please slow down"
-            return Defer(SmtpReply(450, text))
+            # The colon belongs to the text that clients and tests of other servers look for.
+            return Defer(SmtpReply(450, f"4.7.1: Too much mail from <{account}>, please slow down"))
         self._arrivals.pop(account, None)
         self._arrivals[account] = arrival  # at the end: the dictionary's order is that of the last message
         self._forget(now)
         return ACCEPT
+
+    def __len__(self) -> int:
+        """How many accounts are tracked."""
+        return len(self._arrivals)
 
     def _forget(self, now: float) -> None:
         oldest = next(iter(self._arrivals))
