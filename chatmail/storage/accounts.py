@@ -10,7 +10,7 @@ from typing import Final
 from chatmail.errors import StorageError
 from chatmail.mail.address import Address
 from chatmail.mail.changes import AccountId, MailboxChanges, MailboxId, MailboxRemoved
-from chatmail.storage.database import Reader, json_list
+from chatmail.storage.database import Reader
 from chatmail.storage.interface import Account
 from chatmail.storage.writer import Transaction, Writer
 
@@ -141,7 +141,7 @@ def _remove(transaction: Transaction, account_id: AccountId) -> None:
     transaction.run("DELETE FROM device_tokens WHERE account_id = ?", (account_id,))
     rows = transaction.rows("DELETE FROM mailboxes WHERE account_id = ? RETURNING mailbox_id", (account_id,))
     mailbox_ids = [MailboxId(mailbox_id) for (mailbox_id,) in rows]
-    transaction.run("INSERT INTO doomed_mailboxes SELECT value FROM json_each(?)", (json_list(mailbox_ids),))
+    transaction.run_many("INSERT INTO doomed_mailboxes VALUES (?)", ((mailbox_id,) for mailbox_id in mailbox_ids))
     transaction.changes += [MailboxChanges(mailbox_id, (MailboxRemoved(),)) for mailbox_id in mailbox_ids]
     transaction.leave_work()
 

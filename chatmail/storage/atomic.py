@@ -22,3 +22,15 @@ def move_durably(source: Path, target: Path) -> None:
         sync_folder(target.parent.parent)
         os.rename(source, target)
     sync_folder(target.parent)
+
+
+def write_durably(path: Path, content: bytes, *, mode: int = 0o600) -> None:
+    """Put `content` at `path`, whole or not at all, with `mode`. Raises `OSError`."""
+    beside = path.with_name(f".{path.name}.new")
+    fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    with open(fd, "wb") as file:
+        os.fchmod(fd, mode)
+        file.write(content)
+        file.flush()
+        os.fsync(fd)
+    move_durably(beside, path)

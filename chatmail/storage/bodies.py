@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from chatmail.errors import StorageError
-from chatmail.storage.database import Reader, json_list, storage_errors
+from chatmail.storage.database import Reader, among, storage_errors
 from chatmail.storage.layout import DataLayout
 from chatmail.storage.staging import IncomingBody
 from chatmail.storage.writer import Transaction
@@ -113,40 +113,38 @@ class BodyTable:
 
     def share(self, transaction: Transaction, body_ids: Iterable[int]) -> None:
         """One more message names each of the bodies (as often as it is listed)."""
-        _count(transaction, body_ids, "messages_count + ?")
+        transaction.run_many(
+            "UPDATE bodies SET messages_count = messages_count + ? WHERE body_id = ?",
+            [(times, body_id) for body_id, times in Counter(body_ids).items()],
+        )
 
     def release(self, transaction: Transaction, body_ids: Iterable[int]) -> None:
         """One message fewer names each of the bodies; those that no message names any more go."""
-        listed = tuple(body_ids)
-        _count(transaction, listed, "messages_count - ?")
+        released = Counter(body_ids)
+        which, numbers = among(released)
         rows = transaction.rows(
-            "DELETE FROM bodies WHERE body_id IN (SELECT value FROM json_each(?)) AND messages_count = 0"
-            " RETURNING body_id, in_file",
-            (json_list(listed),),
+            f"SELECT body_id, messages_count, in_file FROM bodies WHERE body_id {which}", (numbers,)
         )
-        small = [body_id for body_id, in_file in rows if not in_file]
-        large = [body_id for body_id, in_file in rows if in_file]
-        if small:
-            transaction.run(
-                "DELETE FROM contents WHERE body_id IN (SELECT value FROM json_each(?))", (json_list(small),)
-            )
-        if large:
-            transaction.run("INSERT INTO doomed_files SELECT value FROM json_each(?)", (json_list(large),))
-            transaction.leave_work()
+        small = [body_id for body_id, count, in_file in rows if count == released[body_id] and not in_file]
+        large = [body_id for body_id, count, in_file in rows if count == released[body_id] and in_file]
+        transaction.run_many(
+            "UPDATE bodies SET messages_count = messages_count - ? WHERE body_id = ?",
+            [(released[body_id], body_id) for body_id, count, _in_file in rows if count != released[body_id]],
+        )
+        self._remove(transaction, small, large)
+
+    def _remove(self, transaction: Transaction, small: list[int], large: list[int]) -> None:
         gone = small + large
         if gone:
+            which, numbers = among(gone)
+            transaction.run(f"DELETE FROM bodies WHERE body_id {which}", (numbers,))
             transaction.when_committed(lambda: self._cache.drop(gone))
-
-
-def _count(transaction: Transaction, body_ids: Iterable[int], sum_sql: str) -> None:
-    by_times: dict[int, list[int]] = {}
-    for body_id, times in Counter(body_ids).items():
-        by_times.setdefault(times, []).append(body_id)
-    for times, numbers in by_times.items():
-        transaction.run(
-            f"UPDATE bodies SET messages_count = {sum_sql} WHERE body_id IN (SELECT value FROM json_each(?))",
-            (times, json_list(numbers)),
-        )
+        if small:
+            which, numbers = among(small)
+            transaction.run(f"DELETE FROM contents WHERE body_id {which}", (numbers,))
+        if large:
+            transaction.run_many("INSERT INTO doomed_files VALUES (?)", [(body_id,) for body_id in large])
+            transaction.leave_work()
 
 
 # --- reading ----------------------------------------------------------------------------------------------------
@@ -218,10 +216,8 @@ class BodyReader:
         return found
 
     def _read_headers(self, body_ids: list[int]) -> list[tuple[int, bytes]]:
-        rows = self._reader.rows(
-            "SELECT body_id, header FROM bodies WHERE body_id IN (SELECT value FROM json_each(?))",
-            (json_list(body_ids),),
-        )
+        which, numbers = among(body_ids)
+        rows = self._reader.rows(f"SELECT body_id, header FROM bodies WHERE body_id {which}", (numbers,))
         return [(body_id, header) for body_id, header in rows]
 
     async def body(self, body_id: int) -> SmallBody | LargeBody | None:

@@ -22,7 +22,7 @@ from chatmail.mail.changes import (
 )
 from chatmail.storage.accounts import new_uid_validity
 from chatmail.storage.bodies import BodyReader
-from chatmail.storage.database import Reader, Row, json_list
+from chatmail.storage.database import Reader, Row, among
 from chatmail.storage.flags import DELETED_BIT, SEEN_BIT, decode_flags
 from chatmail.storage.interface import (
     FlagsMode,
@@ -147,10 +147,9 @@ class Mailboxes:
 
     async def records(self, mailbox_id: MailboxId, uids: Collection[Uid]) -> Sequence[MessageRecord]:
         """See `MailboxStore.records`."""
+        which, numbers = among(uids)
         rows = self._reader.rows(
-            f"SELECT {_RECORD} FROM messages WHERE mailbox_id = ? AND uid IN (SELECT value FROM json_each(?))"
-            " ORDER BY uid",
-            (mailbox_id, json_list(uids)),
+            f"SELECT {_RECORD} FROM messages WHERE mailbox_id = ? AND uid {which} ORDER BY uid", (mailbox_id, numbers)
         )
         return [_record(row) for row in rows]
 
@@ -243,15 +242,10 @@ def _mailbox(row: Row) -> Mailbox:
 
 def _record(row: Row) -> MessageRecord:
     uid, modseq, mask, keywords, size_bytes, received_at, saved_at, body_id = row
-    return MessageRecord(
-        uid,
-        modseq,
-        decode_flags(mask, keywords),
-        size_bytes,
-        datetime.fromtimestamp(received_at, UTC),
-        datetime.fromtimestamp(saved_at, UTC),
-        body_id,
-    )
+    received = saved = datetime.fromtimestamp(received_at, UTC)
+    if saved_at != received_at:
+        saved = datetime.fromtimestamp(saved_at, UTC)
+    return MessageRecord(uid, modseq, decode_flags(mask, keywords), size_bytes, received, saved, body_id)
 
 
 def _remove(transaction: Transaction, mailbox_id: MailboxId) -> None:

@@ -6,7 +6,7 @@ keeps `accounts.usage_bytes` and the counts of bodies exact in the same transact
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from chatmail.errors import StorageError
 from chatmail.mail.address import Address
@@ -23,7 +23,7 @@ from chatmail.mail.changes import (
     Uid,
 )
 from chatmail.storage.bodies import BodyTable
-from chatmail.storage.database import Row, json_list
+from chatmail.storage.database import Row, among
 from chatmail.storage.flags import DELETED_BIT, combine_flags, decode_flags, encode_flags
 from chatmail.storage.interface import DeliveryOutcome, FlagsMode
 from chatmail.storage.staging import IncomingBody
@@ -49,6 +49,15 @@ class _Target:
     usage_bytes: int
 
 
+class _Inbox(NamedTuple):
+    """Where a delivery goes, and the UID and MODSEQ it gets there."""
+
+    account_id: int
+    mailbox_id: MailboxId
+    uid: Uid
+    modseq: ModSeq
+
+
 @dataclass(frozen=True, slots=True)
 class Messages:
     """The operations, with what they all need."""
@@ -64,12 +73,12 @@ class Messages:
         """One body for many INBOXes, with the same few statements whatever their number."""
         outcomes = dict.fromkeys(recipients, DeliveryOutcome.UNKNOWN)
         by_text = {str(address): address for address in outcomes}
-        accounts: list[int] = []
-        inboxes: list[int] = []
-        for text, account_id, inbox_id, usage_bytes, blocked in transaction.rows(
-            "SELECT address, account_id, inbox_id, usage_bytes, blocked FROM accounts"
-            " WHERE address IN (SELECT value FROM json_each(?))",
-            (json_list(by_text),),
+        inboxes: list[_Inbox] = []
+        which, texts = among(by_text)
+        for text, blocked, usage_bytes, account_id, mailbox_id, uid, modseq in transaction.rows(
+            "SELECT address, blocked, usage_bytes, accounts.account_id, mailbox_id, uid_next, highest_modseq + 1"
+            f" FROM accounts JOIN mailboxes ON mailbox_id = inbox_id WHERE address {which}",
+            (texts,),
         ):
             if blocked:
                 outcome = DeliveryOutcome.DISCARDED
@@ -77,36 +86,37 @@ class Messages:
                 outcome = DeliveryOutcome.OVER_QUOTA
             else:
                 outcome = DeliveryOutcome.DELIVERED
-                accounts.append(account_id)
-                inboxes.append(inbox_id)
+                inboxes.append(_Inbox(account_id, mailbox_id, uid, modseq))
             outcomes[by_text[text]] = outcome
         if inboxes:
-            self._put_into(transaction, body, accounts, inboxes, now_seconds)
+            self._put_into(transaction, body, inboxes, now_seconds)
         return outcomes
 
     def _put_into(
-        self, transaction: Transaction, body: IncomingBody, accounts: list[int], inboxes: list[int], now_seconds: int
+        self, transaction: Transaction, body: IncomingBody, inboxes: Sequence[_Inbox], now_seconds: int
     ) -> None:
         body_id = self.bodies.insert(transaction, body, len(inboxes))
         size_bytes = body.size_bytes
-        inbox_list = json_list(inboxes)
-        rows = transaction.rows(
+        transaction.run_many(
+            f"{_INSERT_MESSAGE} VALUES (?, ?, ?, 0, '', ?, ?, ?, ?)",
+            [
+                (inbox.mailbox_id, inbox.uid, inbox.modseq, size_bytes, now_seconds, now_seconds, body_id)
+                for inbox in inboxes
+            ],
+        )
+        which, numbers = among([inbox.mailbox_id for inbox in inboxes])
+        transaction.run(
             "UPDATE mailboxes SET uid_next = uid_next + 1, highest_modseq = highest_modseq + 1"
-            " WHERE mailbox_id IN (SELECT value FROM json_each(?)) RETURNING mailbox_id, uid_next - 1, highest_modseq",
-            (inbox_list,),
+            f" WHERE mailbox_id {which}",
+            (numbers,),
         )
+        which, numbers = among([inbox.account_id for inbox in inboxes])
         transaction.run(
-            f"{_INSERT_MESSAGE} SELECT mailbox_id, uid_next - 1, highest_modseq, 0, '', ?, ?, ?, ? FROM mailboxes"
-            " WHERE mailbox_id IN (SELECT value FROM json_each(?))",
-            (size_bytes, now_seconds, now_seconds, body_id, inbox_list),
-        )
-        transaction.run(
-            "UPDATE accounts SET usage_bytes = usage_bytes + ? WHERE account_id IN (SELECT value FROM json_each(?))",
-            (size_bytes, json_list(accounts)),
+            f"UPDATE accounts SET usage_bytes = usage_bytes + ? WHERE account_id {which}", (size_bytes, numbers)
         )
         transaction.changes += [
-            MailboxChanges(mailbox_id, (MessageAdded(uid, modseq, NO_FLAGS, size_bytes),))
-            for mailbox_id, uid, modseq in rows
+            MailboxChanges(inbox.mailbox_id, (MessageAdded(inbox.uid, inbox.modseq, NO_FLAGS, size_bytes),))
+            for inbox in inboxes
         ]
 
     def append(
@@ -157,10 +167,10 @@ class Messages:
         """Change flags; a message that already has them keeps its MODSEQ. Returns what `unchanged_since` kept back."""
         kept_back: list[Uid] = []
         changed: list[tuple[Uid, Flags]] = []
+        which, numbers = among(uids)
         for uid, modseq, mask, keywords in transaction.rows(
-            "SELECT uid, modseq, flags, keywords FROM messages"
-            " WHERE mailbox_id = ? AND uid IN (SELECT value FROM json_each(?)) ORDER BY uid",
-            (mailbox_id, json_list(uids)),
+            f"SELECT uid, modseq, flags, keywords FROM messages WHERE mailbox_id = ? AND uid {which} ORDER BY uid",
+            (mailbox_id, numbers),
         ):
             old = decode_flags(mask, keywords)
             new = combine_flags(old, mode, flags)
@@ -194,21 +204,23 @@ class Messages:
         origin: object,
     ) -> list[Uid]:
         """Remove the first `limit` messages that are `\\Deleted`; their UIDs, ascending."""
-        among = "" if uids is None else " AND uid IN (SELECT value FROM json_each(?4))"
+        which, numbers = ("> ?", 0) if uids is None else among(uids)
         rows = transaction.rows(
-            "DELETE FROM messages WHERE mailbox_id = ?1 AND uid IN (SELECT uid FROM messages"
-            f" WHERE mailbox_id = ?1 AND flags & ?2{among} ORDER BY uid LIMIT ?3) RETURNING uid, size_bytes, body_id",
-            (mailbox_id, DELETED_BIT, limit, *(() if uids is None else (json_list(uids),))),
+            "SELECT uid, size_bytes, body_id FROM messages"
+            f" WHERE mailbox_id = ? AND uid {which} AND flags & ? ORDER BY uid LIMIT ?",
+            (mailbox_id, numbers, DELETED_BIT, limit),
         )
-        return self._forget(transaction, mailbox_id, rows, origin)
+        return self._remove(transaction, mailbox_id, rows, origin)
 
-    def _forget(
+    def _remove(
         self, transaction: Transaction, mailbox_id: MailboxId, rows: Sequence[Row], origin: object
     ) -> list[Uid]:
-        """What belongs to the removal of `rows` (uid, size, body) beside the rows themselves."""
+        """Remove the messages `rows` (uid, size, body), ascending by UID, and all that hangs on them."""
         if not rows:
             return []
-        uids = sorted(Uid(uid) for uid, _size, _body in rows)
+        uids = [Uid(uid) for uid, _size, _body in rows]
+        which, numbers = among(uids)
+        transaction.run(f"DELETE FROM messages WHERE mailbox_id = ? AND uid {which}", (mailbox_id, numbers))
         modseq = _next_modseq(transaction, mailbox_id)
         transaction.run(
             "UPDATE accounts SET usage_bytes = usage_bytes - ?"
@@ -234,10 +246,11 @@ class Messages:
         origin: object,
     ) -> dict[Uid, Uid] | None:
         """Copy or move `uids` in ascending order; None if the account has no room for the copies."""
+        which, numbers = among(uids)
         rows = transaction.rows(
             "SELECT uid, size_bytes, flags, keywords, received_at, body_id FROM messages"
-            " WHERE mailbox_id = ? AND uid IN (SELECT value FROM json_each(?)) ORDER BY uid",
-            (mailbox_id, json_list(uids)),
+            f" WHERE mailbox_id = ? AND uid {which} ORDER BY uid",
+            (mailbox_id, numbers),
         )
         target = self._open_target(transaction, target_id)
         size_bytes = sum(row[1] for row in rows)
@@ -261,12 +274,7 @@ class Messages:
         )
         transaction.changes.append(MailboxChanges(target_id, changes, origin))
         if move:
-            gone = transaction.rows(
-                "DELETE FROM messages WHERE mailbox_id = ? AND uid IN (SELECT value FROM json_each(?))"
-                " RETURNING uid, size_bytes, body_id",
-                (mailbox_id, json_list(copied)),
-            )
-            self._forget(transaction, mailbox_id, gone, origin)
+            self._remove(transaction, mailbox_id, [(row[0], row[1], row[5]) for row in rows], origin)
         return copied
 
     # --- common to what comes in ---

@@ -9,7 +9,6 @@ import contextlib
 from typing import Final
 
 from chatmail.storage.bodies import BodyTable
-from chatmail.storage.database import json_list
 from chatmail.storage.layout import DataLayout
 from chatmail.storage.writer import Transaction
 
@@ -56,6 +55,5 @@ class Purge:
             path.unlink(missing_ok=True)
             with contextlib.suppress(OSError):  # other bodies are left in the shard
                 path.parent.rmdir()
-        numbers = json_list(body_id for (body_id,) in rows)
-        transaction.run("DELETE FROM doomed_files WHERE body_id IN (SELECT value FROM json_each(?))", (numbers,))
+        transaction.run_many("DELETE FROM doomed_files WHERE body_id = ?", rows)
         return True

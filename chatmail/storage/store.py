@@ -24,6 +24,7 @@ from chatmail.mail.address import Address
 from chatmail.storage.accounts import Accounts
 from chatmail.storage.bodies import BodyCache, BodyReader, BodyTable
 from chatmail.storage.broadcast import ChangeBroadcast
+from chatmail.storage.check import problems
 from chatmail.storage.database import Reader, connect, storage_errors
 from chatmail.storage.interface import (
     Account,
@@ -88,6 +89,7 @@ class Store:
         broadcast = ChangeBroadcast()
         cache = BodyCache()
         table = BodyTable(layout, cache)
+        self._layout = layout
         self._lock = lock
         self._threads = ThreadPoolExecutor(_FILE_THREADS, "chatmail-files")
         self._reader = Reader(layout.database, cache_bytes=_READER_CACHE_BYTES)
@@ -140,6 +142,17 @@ class Store:
             ]
 
         return await self._stage.store(bodies, job)
+
+    async def check(self) -> tuple[str, ...]:
+        """Read everything and say, in a sentence each, what is not as it should be; takes minutes for a large store."""
+        return await asyncio.to_thread(self._check)
+
+    def _check(self) -> tuple[str, ...]:
+        reader = Reader(self._layout.database, cache_bytes=_READER_CACHE_BYTES)
+        try:
+            return tuple(problems(reader, self._layout))
+        finally:
+            reader.close()
 
     async def close(self) -> None:
         """Finish what is waiting, checkpoint and close."""
