@@ -69,13 +69,13 @@ class SmtpConnections:
         if not self._open:
             self._all_gone.set()
 
-    async def end_all(self) -> None:
-        """Refuse new connections, say goodbye to those that are open, cut off who does not go."""
+    async def end_all(self, goodbye_seconds: float = GOODBYE_SECONDS) -> None:
+        """Refuse new connections, say goodbye to those that are open, cut off who has not gone in time."""
         self._tasks = None
         for connection in tuple(self._open):
             connection.end(_SHUTTING_DOWN)
         with suppress(TimeoutError):
-            async with asyncio.timeout(GOODBYE_SECONDS):
+            async with asyncio.timeout(goodbye_seconds):
                 while self._open:
                     self._all_gone.clear()
                     await self._all_gone.wait()

@@ -29,12 +29,14 @@ def authority() -> trustme.CA:
     return trustme.CA()
 
 
+@cache
 def server_context() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority().issue_cert("localhost", "127.0.0.1").configure_cert(context)
     return context
 
 
+@cache
 def client_context() -> ssl.SSLContext:
     context = ssl.create_default_context()
     authority().configure_trust(context)
@@ -74,13 +76,17 @@ class SmtpPeer:
 
     async def reply(self) -> str:
         """One reply, its lines joined by LF."""
-        lines: list[str] = []
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while not lines or lines[-1][3:4] == "-":
-                line = await self.reader.readline()
-                assert line.endswith(b"\r\n"), f"closed after {lines}{line!r}"
-                lines.append(line[:-2].decode())
+        lines = [await self.line()]
+        while lines[-1][3:4] == "-":
+            lines.append(await self.line())
         return "\n".join(lines)
+
+    async def line(self) -> str:
+        """One line of a reply."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            line = await self.reader.readline()
+        assert line.endswith(b"\r\n"), f"closed instead of an answer: {line!r}"
+        return line[:-2].decode()
 
     async def codes(self, count: int) -> list[int]:
         """The codes of the next replies."""
