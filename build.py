@@ -82,17 +82,19 @@ def build_from_arguments(arguments: list[str]) -> None:
 
 
 def build(architecture: str, output: Path | None = None) -> Path:
-    """Build the zipapp unless the one that is there was made from the same sources; returns its path."""
+    """Build the zipapp; into `dist/` only if it is not there yet, made from the same sources. Returns its path."""
     name = "chatmail.pyz" if architecture == platform.machine() else f"chatmail-{architecture}.pyz"
-    target = output or ROOT / "dist" / name
+    target, stamp = ROOT / "dist" / name, WORK / f"{name}.json"
     with one_at_a_time():
-        stamp = WORK / f"{target.name}.{sha256(str(target).encode())[:12]}.json"
+        if output is not None:
+            pack(architecture, output.absolute())
+            return output
         sources = sources_digest(architecture)
         if target.is_file() and stamp.is_file():
             made = json.loads(stamp.read_text())
             if made == [sources, sha256(target.read_bytes())]:
                 return target
-        target.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(exist_ok=True)
         pack(architecture, target)
         stamp.write_text(json.dumps([sources, sha256(target.read_bytes())]))
         forget_unpacked()
@@ -101,7 +103,7 @@ def build(architecture: str, output: Path | None = None) -> Path:
 
 def pack(architecture: str, target: Path) -> None:
     """Lay everything together, let shiv make a zipapp of it, and seal that."""
-    dependencies = lay_over(fetch_wheels(architecture))
+    dependencies = lay_over(architecture, fetch_wheels(architecture))
     own = WORK / "own"
     shutil.rmtree(own, ignore_errors=True)
     for path in own_files():
@@ -180,10 +182,11 @@ def fetch_wheels(architecture: str) -> Path:
         options = ["--no-build-isolation", "--no-binary=:all:", "--wheel-dir"]
         pip("wheel", *options, part, requirements=select(pins, only=SOURCE_PACKAGES))
         part.rename(folder)
+        forget(folder.parent.glob(f"{architecture}-*"), keep=folder)
     return folder
 
 
-def lay_over(wheels: Path) -> Path:
+def lay_over(architecture: str, wheels: Path) -> Path:
     """Unpack all wheels into one folder, without ballast; two that disagree on a file are an error."""
     folder = WORK / f"site-{wheels.name}-{sha256(Path(__file__).read_bytes())[:16]}"
     if folder.is_dir():
@@ -197,6 +200,7 @@ def lay_over(wheels: Path) -> Path:
                 if inside is not None and not is_ballast(inside):
                     place_file(part / inside, packed.read(name))
     part.rename(folder)
+    forget(WORK.glob(f"site-{architecture}-*"), keep=folder)
     return folder
 
 
@@ -223,6 +227,13 @@ def is_ballast(path: PurePosixPath) -> bool:
     records = path.parts[0].endswith(".dist-info") and path.name in BALLAST_FILES and len(path.parts) == 2
     tests = any(part in ("tests", "test") for part in path.parts[:-1])
     return records or tests or path.suffix in BALLAST_SUFFIXES
+
+
+def forget(folders: Iterable[Path], keep: Path) -> None:
+    """Remove what earlier builds left."""
+    for folder in folders:
+        if folder != keep:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def forget_unpacked() -> None:
