@@ -96,6 +96,10 @@ class TlsConfig:
         "auto"
     )
     """How ownership of the domain is proved; `auto` tries TLS-ALPN-01, then HTTP-01."""
+    acme_eab_kid: Annotated[str, TEXT] = ""
+    """Key id of an account at the certificate authority, for those that require one (external account binding)."""
+    acme_eab_hmac_key: Annotated[str, text(secret=True)] = ""
+    """The key that belongs to `acme_eab_kid`, base64url as the certificate authority gives it out; secret."""
 
 
 @dataclass(frozen=True, slots=True)

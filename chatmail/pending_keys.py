@@ -31,16 +31,10 @@ def _pending(name: str, instead: str, relies_on_it: Callable[[Config], bool] | N
     return PendingKey(name, instead, relies_on_it or _changed(name))
 
 
-_NO_ACME: Final = "certificates are not obtained yet"
 _NO_FEDERATION: Final = "mail does not go to or come from other servers yet"
 _NO_EXPIRY: Final = "messages and accounts are kept until their owners delete them"
 
 PENDING_KEYS: Final = (
-    _pending("tls.mode", f"{_NO_ACME}; a self-signed one is used", lambda config: config.tls.mode == "acme"),
-    _pending("tls.acme_directory", _NO_ACME),
-    _pending("tls.acme_email", _NO_ACME),
-    _pending("tls.acme_ca_file", _NO_ACME),
-    _pending("tls.acme_challenge", _NO_ACME),
     _pending("listen.smtp", f"{_NO_FEDERATION}; the port stays closed", lambda config: config.listen.smtp != 0),
     _pending("federation.smtp_port", _NO_FEDERATION),
     _pending("federation.https_port", _NO_FEDERATION),
@@ -48,7 +42,6 @@ PENDING_KEYS: Final = (
     _pending("federation.dkim_selector", _NO_FEDERATION),
     _pending("federation.queue_lifetime", _NO_FEDERATION),
     _pending("federation.blocked_domains", _NO_FEDERATION),
-    _pending("dns.resolvers", "no DNS question is asked yet"),
     _pending(
         "accounts.registration",
         "invitations cannot be made yet; nobody gets a new account",

@@ -15,7 +15,9 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
+from random import SystemRandom
 from time import monotonic
 from typing import Final
 
@@ -28,9 +30,12 @@ from chatmail.invite_link import web_url
 from chatmail.listeners import Listeners, bind_listeners
 from chatmail.log import Log
 from chatmail.login import Login
-from chatmail.net.certificate_files import CertificateFiles, expires_at, server_context
+from chatmail.net.certificate_files import CertificateFiles, TlsContexts, expires_at, server_context
+from chatmail.net.challenges import ChallengeBoard
+from chatmail.net.resolver import Resolver
 from chatmail.net.self_signed import self_signed_certificate
 from chatmail.routing import Router
+from chatmail.services.certificates import CertificateService, acme_files
 from chatmail.services.http import MAX_CONNECTIONS as MAX_HTTP_CONNECTIONS
 from chatmail.services.http import HttpService
 from chatmail.services.multiplexer import Multiplexer, Route
@@ -115,10 +120,13 @@ class Supervisor:
 
     async def _serve(self, listeners: Listeners, store: Store, login: Login, guard: Callable[[], str | None]) -> None:
         files = certificate_files(self._config, datetime.now(UTC))
-        contexts = TlsContexts(files)
+        contexts, board = TlsContexts(files), ChallengeBoard()
+        resolver = cache(lambda: Resolver(self._config.dns.resolvers))
+        certificates = CertificateService(self._config, contexts, board, resolver, SystemRandom())
         http = HttpService(
             self._config,
-            certificate_is_trusted=lambda: self._config.tls.mode == "files",
+            certificate_is_trusted=lambda: certificates.is_trusted,
+            key_authorization=board.key_authorization,
             registration=lambda: registration(self._config, guard),
         )
         router = Router(store, self._config.address_domain)
@@ -130,6 +138,7 @@ class Supervisor:
                 "smtp": Route(lambda: contexts.smtp, submission.tls_protocol),
             },
             https_url=web_url(self._config),
+            challenge=board.tls_context,
         )
         async with asyncio.TaskGroup() as group:
             running = (
@@ -141,6 +150,7 @@ class Supervisor:
                     stop=self._stop,
                 ),
                 multiplexer.run(listeners.sockets("https"), self._stop),
+                certificates.run(self._stop),
                 self._keep_watchdog_quiet(),
             )
             self._services = [group.create_task(service) for service in running]
@@ -202,18 +212,18 @@ def certificate_files(config: Config, now: datetime) -> CertificateFiles:
         if expires_at(files.cert_file) <= now:
             _log.error("certificate_expired", file=files.cert_file, remedy="put a valid one in its place and restart")
         return files
-    return self_signed_certificate(config.mail_domain, Path(config.data_dir) / "tls", now)
+    folder = Path(config.data_dir) / "tls"
+    self_signed = self_signed_certificate(config.mail_domain, folder, now)
+    return acme_files(folder) if config.tls.mode == "acme" and _is_usable(acme_files(folder)) else self_signed
 
 
-class TlsContexts:
-    """The contexts of the listeners. On port 443 each protocol has its own, which offers that protocol alone."""
-
-    def __init__(self, files: CertificateFiles) -> None:
-        """Raises `OperatorError` if `files` cannot be used."""
-        self.mail = server_context(files)
-        self.http = server_context(files, ["http/1.1"])
-        self.imap = server_context(files, ["imap"])
-        self.smtp = server_context(files, ["smtp"])
+def _is_usable(files: CertificateFiles) -> bool:
+    """Whether a certificate obtained earlier is there, whole, and fits its key; it is served even when expired."""
+    try:
+        server_context(files)
+    except OperatorError:
+        return False
+    return True
 
 
 def registration(config: Config, guard: Callable[[], str | None]) -> Registration:

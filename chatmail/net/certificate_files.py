@@ -1,6 +1,7 @@
 """Certificate and key as PEM files, and the TLS contexts made of them.
 
-Only here are `ssl.SSLContext`s for listeners made: TLS 1.2 at least, session tickets on. RFC 8446, RFC 5246, RFC 7301.
+Only here are `ssl.SSLContext`s for listeners made, and given new certificates: TLS 1.2 at least, session tickets on.
+RFC 8446, RFC 5246, RFC 7301.
 What is wrong with the files is said in one sentence (`OperatorError`).
 """
 
@@ -76,3 +77,25 @@ def expires_at(cert_file: Path) -> datetime:
     from cryptography import x509
 
     return x509.load_pem_x509_certificate(cert_file.read_bytes()).not_valid_after_utc.astimezone(UTC)
+
+
+class TlsContexts:
+    """The contexts of the listeners. On port 443 each protocol has its own, which offers that protocol alone."""
+
+    def __init__(self, files: CertificateFiles) -> None:
+        """Raises `OperatorError` if `files` cannot be used."""
+        self.files = files
+        self.mail = server_context(files)
+        self.http = server_context(files, ["http/1.1"])
+        self.imap = server_context(files, ["imap"])
+        self.smtp = server_context(files, ["smtp"])
+
+    def reload(self, files: CertificateFiles) -> None:
+        """Present `files` at every handshake from now on; connections go on as they are.
+
+        Raises `OperatorError` if they cannot be used, and goes on with those it has.
+        """
+        server_context(files)
+        for context in (self.mail, self.http, self.imap, self.smtp):
+            context.load_cert_chain(files.cert_file, files.key_file, password=_no_passphrase)
+        self.files = files

@@ -18,7 +18,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from chatmail.config_values import is_ip_address
 from chatmail.errors import OperatorError
 from chatmail.net.certificate_files import CertificateFiles
-from chatmail.storage.atomic import move_durably
+from chatmail.storage.atomic import write_durably
 
 VALIDITY: Final = timedelta(days=36500)
 CLOCK_SKEW: Final = timedelta(days=1)
@@ -39,7 +39,7 @@ def self_signed_certificate(domain: str, folder: Path, now: datetime) -> Certifi
         key = _load_or_make_key(files.key_file)
         if not _serves(files.cert_file, domain, key, now):
             pem = _make_certificate(domain, key, now).public_bytes(serialization.Encoding.PEM)
-            _write_private(files.cert_file, pem)
+            write_durably(files.cert_file, pem)
     except OSError as error:
         place = error.filename or folder
         raise OperatorError(
@@ -54,18 +54,8 @@ def _load_or_make_key(path: Path) -> ec.EllipticCurvePrivateKey:
         return _load_key(path)
     key = ec.generate_private_key(ec.SECP256R1())
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    _write_private(path, pem)
+    write_durably(path, pem)
     return key
-
-
-def _write_private(path: Path, content: bytes) -> None:
-    fresh = path.with_suffix(".new")
-    fresh.unlink(missing_ok=True)
-    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE_FILE), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    move_durably(fresh, path)
 
 
 def _load_key(path: Path) -> ec.EllipticCurvePrivateKey:
@@ -83,9 +73,13 @@ def _load_key(path: Path) -> ec.EllipticCurvePrivateKey:
 
 def subject_alternative_names(domain: str) -> list[x509.GeneralName]:
     """The names a certificate of this server carries."""
-    if is_ip_address(domain):
-        return [x509.IPAddress(ipaddress.ip_address(domain))]
-    return [x509.DNSName(name) for name in (domain, f"www.{domain}", f"mta-sts.{domain}")]
+    names = (domain,) if is_ip_address(domain) else (domain, f"www.{domain}", f"mta-sts.{domain}")
+    return [general_name(name) for name in names]
+
+
+def general_name(name: str) -> x509.GeneralName:
+    """A domain or an IP address as a certificate names it."""
+    return x509.IPAddress(ipaddress.ip_address(name)) if is_ip_address(name) else x509.DNSName(name)
 
 
 def _serves(path: Path, domain: str, key: ec.EllipticCurvePrivateKey, now: datetime) -> bool:
