@@ -53,6 +53,7 @@ class HttpLimits:
     """The times a test shortens; in seconds, and a count."""
 
     idle_seconds: float = IDLE_SECONDS
+    linger_seconds: float = LINGER_SECONDS
     connection_seconds: float = MAX_CONNECTION_SECONDS
     connections: int = MAX_CONNECTIONS
 
@@ -72,7 +73,7 @@ class _Connection(web.RequestHandler):
             max_line_size=MAX_LINE_BYTES,
             max_field_size=MAX_FIELD_BYTES,
             max_headers=MAX_HEADERS,
-            lingering_time=LINGER_SECONDS,
+            lingering_time=limits.linger_seconds,
             auto_decompress=False,
         )
         self._seconds = limits.connection_seconds
@@ -154,6 +155,8 @@ class HttpService:
         finally:
             for server in servers:
                 server.close()
+            for http in (self._tls_server, self._plain_server):
+                http.pre_shutdown()  # ends the idle ones at once
             await asyncio.gather(self._tls_server.shutdown(CLOSE_SECONDS), self._plain_server.shutdown(CLOSE_SECONDS))
 
     def _plain_protocol(self) -> asyncio.Protocol:
@@ -186,11 +189,12 @@ class HttpService:
 
     def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         state = SiteState(self._certificate_is_trusted(), self._registration())
-        if self._folder is not None and request.method in ("GET", "HEAD"):
-            own_file = self._folder.find(request.path)
+        asked = _read(request)
+        if self._folder is not None and self._site.may_be_own_page(asked):
+            own_file = self._folder.find(asked.path)
             if own_file is not None:
                 return web.FileResponse(own_file, headers=dict(security_headers(state, OWN_PAGE_POLICY) + _SERVER))
-        response = self._site.answer(_read(request), state, time.monotonic())
+        response = self._site.answer(asked, state, time.monotonic())
         return _write(response, security_headers(state))
 
     def _answer_plain(self, request: web.BaseRequest) -> web.StreamResponse:

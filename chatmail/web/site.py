@@ -31,6 +31,8 @@ from chatmail.web.pages import Invitation, Pages, asset
 NEW_ACCOUNT_PATHS: Final = ("/new", "/cgi-bin/newemail.py")
 ACME_CHALLENGE_PATH: Final = "/.well-known/acme-challenge/"
 MTA_STS_PATH: Final = "/.well-known/mta-sts.txt"
+QR_PATHS: Final = ("/qr.svg", "/qr.png")
+_MACHINE_PATHS: Final = frozenset((*NEW_ACCOUNT_PATHS, *AUTOCONFIG_PATHS, *QR_PATHS, MTA_STS_PATH))
 MTA_STS_MAX_AGE_SECONDS: Final = 2419200
 PAGE_POLICY: Final = (
     "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -80,13 +82,12 @@ class Site:
             "/": self._sign_up,
             "/info": self._info,
             "/privacy": self._privacy,
-            "/qr.svg": self._qr_svg,
-            "/qr.png": self._qr_png,
             "/style.css": self._style,
             "/favicon.svg": self._icon,
             "/robots.txt": self._robots,
             MTA_STS_PATH: self._mta_sts,
         }
+        routes |= dict(zip(QR_PATHS, (self._qr_svg, self._qr_png), strict=True))
         routes |= dict.fromkeys(NEW_ACCOUNT_PATHS, self._new_account_by_browser)
         return routes | dict.fromkeys(AUTOCONFIG_PATHS, self._autoconfig)
 
@@ -96,10 +97,17 @@ class Site:
             return self._new_account(request, state, now)
         if request.method not in ("GET", "HEAD"):
             return WebResponse(405, _TEXT, b"Method not allowed\n", (("Allow", "GET, HEAD"),))
-        if _host_name(request.host) == f"www.{self._config.mail_domain}":
+        if self._is_www(request):
             return WebResponse(301, _TEXT, headers=(("Location", self._own_url(request.path)),))
         route = self._get_routes.get(request.path, self._not_found)
         return route(request, state, now)
+
+    def may_be_own_page(self, request: WebRequest) -> bool:
+        """Whether a file of the operator's may answer, rather than we: not where clients and servers ask."""
+        return request.method in ("GET", "HEAD") and request.path not in _MACHINE_PATHS and not self._is_www(request)
+
+    def _is_www(self, request: WebRequest) -> bool:
+        return _host_name(request.host) == f"www.{self._config.mail_domain}"
 
     def answer_plain(self, request: WebRequest, key_authorization: Callable[[str], str | None]) -> WebResponse:
         """Answer a request on port 80: an ACME challenge (RFC 8555 §8.3), else the way to HTTPS.
