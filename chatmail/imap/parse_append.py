@@ -4,21 +4,11 @@ The message itself is streamed and never parsed here. `parse_append` reads `mail
 literal, `parse_append_more` what stands between two messages.
 """
 
-from dataclasses import dataclass
-
 from chatmail.imap.commands import AppendMessage
+from chatmail.imap.fragments import LiteralSize
 from chatmail.imap.grammar import Cursor
 from chatmail.imap.parse_command import MAX_FLAGS
 from chatmail.mail.changes import NO_FLAGS
-
-
-@dataclass(frozen=True, slots=True)
-class LiteralSize:
-    """How a literal was announced: `{n}`, `{n+}`, `~{n}`."""
-
-    size_bytes: int
-    is_synchronising: bool
-    is_binary: bool
 
 
 def parse_append(text: bytes, literal: LiteralSize, *, utf8_names: bool) -> tuple[str, AppendMessage]:
