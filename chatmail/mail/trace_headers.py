@@ -7,6 +7,7 @@ null sender, so that it is never bounced itself (RFC 5321 §4.5.5): that is up t
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from email.utils import format_datetime
 from typing import Final
 
 from chatmail.mail.address import Address
@@ -18,8 +19,6 @@ POSTMASTER_LOCALPART: Final = "MAILER-DAEMON"
 MAX_REASON_CHARACTERS: Final = 500
 
 _CRLF: Final = "\r\n"
-_DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +32,6 @@ class FailedRecipient:
     def status(self) -> str:
         """The status code of RFC 3463: that of the reply, or as much as its first digit says."""
         return self.reply.enhanced or f"{self.reply.code // 100}.0.0"
-
-
-def rfc5322_date(moment: datetime) -> str:
-    """An aware time as `Date` has it, whatever the locale. RFC 5322 §3.3. (`email.utils` would load sockets.)"""
-    day, month = _DAYS[moment.weekday()], _MONTHS[moment.month - 1]
-    return f"{day}, {moment.day:02} {month} {moment:%Y %H:%M:%S %z}"
 
 
 def bounce_message(
@@ -61,7 +54,7 @@ def bounce_message(
             f"From: Mail Delivery System <{POSTMASTER_LOCALPART}@{domain}>",
             f"To: <{sender}>",
             "Subject: Undelivered mail",
-            f"Date: {rfc5322_date(now)}",
+            f"Date: {format_datetime(now)}",
             f"Message-ID: <{token}@{domain}>",
             "Auto-Submitted: auto-replied",
             "MIME-Version: 1.0",
@@ -99,7 +92,7 @@ def _explanation(domain: str, failed: Sequence[FailedRecipient]) -> list[str]:
 
 def _status_groups(domain: str, failed: Sequence[FailedRecipient], arrived_at: datetime) -> list[list[str]]:
     """RFC 3464 §2.2 the fields about the message, then §2.3 those about each recipient."""
-    groups = [[f"Reporting-MTA: dns; {domain}", f"Arrival-Date: {rfc5322_date(arrived_at)}"]]
+    groups = [[f"Reporting-MTA: dns; {domain}", f"Arrival-Date: {format_datetime(arrived_at)}"]]
     for recipient in failed:
         groups.append(
             [
