@@ -41,6 +41,7 @@ log = Log("submission")
 _WELCOME: Final = SmtpReply(235, "Authentication successful", "2.7.0")
 _WRONG_LOGIN: Final = SmtpReply(535, "Authentication failed: wrong address or password", "5.7.8")
 _NO_LOGIN_NOW: Final = SmtpReply(454, "Authentication is not possible now, please try again later", "4.7.0")
+_LOGIN_IS_OVER: Final = SmtpReply(550, "This account may not send any more with this login", "5.7.1")
 _ACCEPTED: Final = SmtpReply(250, "Message accepted", "2.0.0")
 _HANDSHAKE_SECONDS: Final = 15.0
 _SHUTDOWN_SECONDS: Final = 5.0
@@ -138,16 +139,24 @@ class SubmissionHandler:
     async def handle_RCPT(self, session: SmtpSession, transaction: Transaction, to: Address) -> SmtpReply | None:
         """The first recipient counts the message against the sender's rate; the others get the same answer."""
         if transaction.admission is None:
-            assert session.account is not None
-            transaction.admission = self._admit(transaction.sender, session.account.address)
+            try:
+                transaction.admission = await self._admit(session, transaction.sender)
+            except StorageError as error:
+                transaction.admission = storage_reply(error, session)
             if transaction.admission is not ADMITTED:
                 log.info("sender_refused", connection=session.connection_id, code=transaction.admission.code)
         return None if transaction.admission is ADMITTED else transaction.admission
 
-    def _admit(self, sender: Address | None, login: Address) -> SmtpReply:
-        verdict = check_mail_from(sender, login)
+    async def _admit(self, session: SmtpSession, sender: Address | None) -> SmtpReply:
+        account = session.account
+        assert account is not None
+        # Whoever was blocked, removed or given a new password meanwhile is not whom the login let in.
+        found = await self._store.accounts.find(account.address)
+        if found is None or found.blocked or found.password_hash != account.password_hash:
+            return _LOGIN_IS_OVER
+        verdict = check_mail_from(sender, account.address)
         if isinstance(verdict, Accept):
-            verdict = self._rates.take(login, asyncio.get_running_loop().time())
+            verdict = self._rates.take(account.address, asyncio.get_running_loop().time())
         return ADMITTED if isinstance(verdict, Accept) else verdict.reply
 
     def handle_DATA(self, session: SmtpSession, transaction: Transaction) -> MessageSink:
@@ -185,7 +194,7 @@ class IncomingSubmission:
         except MessageError as error:
             self._refuse(error.reply)
         except StorageError as error:
-            self._refuse(self._storage_reply(error))
+            self._refuse(storage_reply(error, self._session))
 
     def _read_header(self, chunk: bytes) -> bytes:
         """Collect the header block; what follows it in `chunk` once it is complete."""
@@ -222,7 +231,7 @@ class IncomingSubmission:
         try:
             reply = await self._finish()
         except StorageError as error:
-            reply = self._storage_reply(error)
+            reply = storage_reply(error, self._session)
         except BaseException:
             self._drop_body()
             raise
@@ -267,6 +276,8 @@ class IncomingSubmission:
             self._body.discard()
             self._body = None
 
-    def _storage_reply(self, error: StorageError) -> SmtpReply:
-        log.error("cannot_store", connection=self._session.connection_id, error=error)
-        return STORAGE_FULL if isinstance(error, StorageFullError) else STORAGE_UNAVAILABLE
+
+def storage_reply(error: StorageError, session: SmtpSession) -> SmtpReply:
+    """What the peer is told when the store cannot serve; the operator hears of it too."""
+    log.error("store_failed", connection=session.connection_id, error=error)
+    return STORAGE_FULL if isinstance(error, StorageFullError) else STORAGE_UNAVAILABLE

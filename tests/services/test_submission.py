@@ -143,6 +143,21 @@ async def test_a_foreign_sender_is_refused_at_rcpt(server: SubmissionServer) -> 
         await alice.say("RSET")
 
 
+@pytest.mark.parametrize("what", ["blocked", "removed", "another password"])
+async def test_a_login_ends_with_what_it_was_good_for(server: SubmissionServer, what: str) -> None:
+    alice = await server.logged_in("alice")
+    account_id = await server.account("alice")
+    match what:
+        case "blocked":
+            await server.store.accounts.set_blocked(account_id, True)
+        case "removed":
+            await server.store.accounts.remove(account_id)
+        case _:
+            await server.store.accounts.set_password_hash(account_id, "another")
+    replies = await alice.submit(ALICE, [BOB], encrypted_message(ALICE))
+    assert [reply[:9] for reply in replies[1:]] == ["550 5.7.1", "503 5.5.1"]
+
+
 async def test_a_wrong_password_is_refused_and_a_new_name_makes_an_account(server: SubmissionServer) -> None:
     await server.account("alice")
     stranger = await server.tls.greeted()
