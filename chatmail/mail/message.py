@@ -104,12 +104,12 @@ class HeaderBlock:
         if len(block) > MAX_HEADER_BLOCK_BYTES:
             raise MessageError("the header block is too long")
         fields: list[tuple[bytes, bytes, bytes]] = _FIELD.findall(block)
-        parsed = sum(len(raw) for raw, _, _ in fields)
-        if block[parsed:] not in (b"\r\n", b"") or block[:parsed] != b"".join([raw for raw, _, _ in fields]):
+        parsed = b"".join([raw for raw, _, _ in fields])  # shorter than the block if anything between is no field
+        if not block.startswith(parsed) or block[len(parsed) :] not in (b"\r\n", b""):
             raise MessageError("not a header block")
         if len(fields) > MAX_HEADER_FIELDS:
             raise MessageError("too many header fields")
-        if max(map(len, block.split(b"\r\n"))) > MAX_HEADER_LINE_BYTES:
+        if len(block) > MAX_HEADER_LINE_BYTES and max(map(len, block.split(b"\r\n"))) > MAX_HEADER_LINE_BYTES:
             raise MessageError("a header line is too long")
         return cls(fields)
 
@@ -196,7 +196,9 @@ def parse_content_type(value: bytes | None) -> ContentType:
         name = match[1].decode("ascii").lower()
         if name in parameters:
             raise MessageError("a parameter occurs twice in Content-Type")
-        content = match[2] if match[2] is not None else _ESCAPED.sub(rb"\1", match[3])
+        content = match[2] or match[3]
+        if b"\\" in content:
+            content = _ESCAPED.sub(rb"\1", content)
         parameters[name] = content.decode("latin-1")
     return ContentType(media_type[1].decode("ascii").lower(), parameters)
 

@@ -7,6 +7,7 @@ ignore, makes a body malformed here. Streams are read by those who know what to 
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from chatmail.mail.message import ContentType, HeaderBlock, MessageError, header_length, parse_content_type
@@ -45,9 +46,15 @@ def parse_part(part: bytes) -> Part:
     length = header_length(part)
     if length is None:
         raise MessageError("a part without an empty line after its header")
-    headers = HeaderBlock.parse(part[:length])
+    return Part(_content_type(part[:length]), part[length:])
+
+
+@lru_cache(maxsize=256)
+def _content_type(block: bytes) -> ContentType:
+    """Remembered, since all messages of a client have the same few part headers."""
+    headers = HeaderBlock.parse(block)
     check_identity_encoding(headers)
-    return Part(parse_content_type(headers.only(b"content-type")), part[length:])
+    return parse_content_type(headers.only(b"content-type"))
 
 
 def split_parts(body: bytes, boundary: bytes) -> list[Part]:

@@ -26,6 +26,8 @@ MAX_SESSION_KEYS: Final = 10_000
 MAX_PARTIAL_LENGTHS: Final = 1 << 16
 """A message of 30 MiB in the smallest pieces anybody writes, 512 octets, has 61,440."""
 
+_SHORTEST_HEADER: Final = 2
+
 
 class OpenPgpError(ProtocolError):
     """The octets are not an encrypted OpenPGP message, and nothing but one."""
@@ -34,12 +36,13 @@ class OpenPgpError(ProtocolError):
 class PacketWalk:
     """Where the walk stands in the message."""
 
-    __slots__ = ("_body", "_continues", "_header", "_length_octets", "_partials", "_session_keys", "_tag")
+    __slots__ = ("_body", "_continues", "_header", "_length_octets", "_partials", "_session_keys", "_tag", "_wanted")
 
     def __init__(self) -> None:
         """Before the first packet."""
         self._tag = 0
         self._header = bytearray()
+        self._wanted = _SHORTEST_HEADER
         self._length_octets = 0  # of a legacy header; 0 in the new format, whose first length octet tells
         self._body = 0
         self._continues = False  # after this piece of the body another partial length comes
@@ -66,8 +69,11 @@ class PacketWalk:
                 self._body -= step
                 position += step
             else:
-                self._read_header(octets[position])
-                position += 1
+                taken = octets[position : position + self._wanted - len(self._header)]
+                self._header += taken
+                position += len(taken)
+                if len(self._header) == self._wanted:
+                    self._read_header()
 
     def finish(self) -> None:
         """The data ends here. Raises `OpenPgpError` if a packet is cut short or the last one is no encrypted data."""
@@ -77,21 +83,20 @@ class PacketWalk:
     def _at_end(self) -> bool:
         return self._tag == SEIPD and not (self._body or self._continues or self._header)
 
-    def _read_header(self, octet: int) -> None:
+    def _read_header(self) -> None:
+        """As many octets as were wanted have come: they are the whole header, or say how many more are wanted."""
         if self._continues:
-            self._header.append(octet)
-            self._read_new_length()
-        elif self._header:
-            self._header.append(octet)
-            if self._length_octets:
-                self._read_legacy_length()
-            else:
-                self._read_new_length()
+            self._read_new_length(0)
+            return
+        if len(self._header) == _SHORTEST_HEADER:
+            self._begin_packet(self._header[0])
+        if self._length_octets:
+            self._read_legacy_length()
         else:
-            self._begin_packet(octet)
+            self._read_new_length(1)
 
     def _begin_packet(self, octet: int) -> None:
-        if self._at_end():
+        if self._tag == SEIPD:
             raise OpenPgpError("something follows the last packet")
         if octet & 0xC0 == 0xC0:
             self._tag, self._length_octets = octet & 0x3F, 0
@@ -104,24 +109,22 @@ class PacketWalk:
         self._session_keys += 1
         if self._session_keys > MAX_SESSION_KEYS:
             raise OpenPgpError("too many packets")
-        self._header.append(octet)
 
     def _read_legacy_length(self) -> None:
-        if len(self._header) == 1 + self._length_octets:
+        self._wanted = 1 + self._length_octets
+        if len(self._header) == self._wanted:
             self._begin_body(int.from_bytes(self._header[1:], "big"), continues=False)
 
-    def _read_new_length(self) -> None:
-        octets = self._header if self._continues else self._header[1:]
-        first = octets[0]
-        if first < 192:
-            self._begin_body(first, continues=False)
-        elif first < 224:
-            if len(octets) == 2:
-                self._begin_body((first - 192 << 8) + octets[1] + 192, continues=False)
-        elif first < 255:
+    def _read_new_length(self, start: int) -> None:
+        first = self._header[start]
+        if 224 <= first < 255:
             self._begin_partial(1 << (first & 0x1F))
-        elif len(octets) == 5:
-            self._begin_body(int.from_bytes(octets[1:], "big"), continues=False)
+            return
+        self._wanted = start + (1 if first < 192 else 2 if first < 224 else 5)
+        if len(self._header) == self._wanted:
+            rest = int.from_bytes(self._header[start + 1 :], "big")
+            length = first if first < 192 else (first - 192 << 8) + rest + 192 if first < 224 else rest
+            self._begin_body(length, continues=False)
 
     def _begin_partial(self, length: int) -> None:
         if self._tag != SEIPD:
@@ -137,3 +140,4 @@ class PacketWalk:
         self._header.clear()
         self._body = length
         self._continues = continues
+        self._wanted = 1 if continues else _SHORTEST_HEADER
