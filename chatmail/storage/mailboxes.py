@@ -32,7 +32,7 @@ from chatmail.storage.interface import (
     StagedBody,
     StoredBody,
 )
-from chatmail.storage.messages import Messages
+from chatmail.storage.messages import EXPUNGED_MODSEQS, Messages
 from chatmail.storage.staging import Stage, own_body
 from chatmail.storage.uid_ranges import decode_uids
 from chatmail.storage.writer import Transaction, Writer
@@ -156,11 +156,11 @@ class Mailboxes:
     async def expunged_since(self, mailbox_id: MailboxId, modseq: ModSeq) -> Sequence[Uid] | None:
         """See `MailboxStore.expunged_since`."""
         with self._reader.one_moment():
-            row = self._reader.row("SELECT expunged_forgotten FROM mailboxes WHERE mailbox_id = ?", (mailbox_id,))
+            row = self._reader.row("SELECT highest_modseq FROM mailboxes WHERE mailbox_id = ?", (mailbox_id,))
             rows = self._reader.rows(
                 "SELECT uids FROM expunged WHERE mailbox_id = ? AND modseq > ?", (mailbox_id, modseq)
             )
-        if row is None or modseq < row[0]:
+        if row is None or modseq < row[0] - EXPUNGED_MODSEQS:
             return None
         return sorted(uid for (uids,) in rows for uid in decode_uids(uids))
 

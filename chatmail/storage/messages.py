@@ -30,8 +30,8 @@ from chatmail.storage.staging import IncomingBody
 from chatmail.storage.uid_ranges import encode_uids
 from chatmail.storage.writer import Transaction
 
-EXPUNGED_KEPT: Final = 32
-"""Operations remembered for each mailbox in `expunged`, at least; up to twice as many before the old ones go."""
+EXPUNGED_MODSEQS: Final = 128
+"""How far back, in MODSEQ, what was expunged from a mailbox is remembered: some two kilobytes for each at most."""
 
 _INSERT_MESSAGE: Final = (
     "INSERT INTO messages (mailbox_id, uid, modseq, flags, keywords, size_bytes, received_at, saved_at, body_id)"
@@ -312,15 +312,6 @@ def _next_modseq(transaction: Transaction, mailbox_id: MailboxId) -> ModSeq:
 
 def _remember_expunged(transaction: Transaction, mailbox_id: MailboxId, modseq: ModSeq, uids: Sequence[Uid]) -> None:
     transaction.run("INSERT INTO expunged VALUES (?, ?, ?)", (mailbox_id, modseq, encode_uids(uids)))
-    if modseq % EXPUNGED_KEPT == 0:
-        _forget_expunged(transaction, mailbox_id)
-
-
-def _forget_expunged(transaction: Transaction, mailbox_id: MailboxId) -> None:
-    oldest = transaction.row(
-        "SELECT modseq FROM expunged WHERE mailbox_id = ? ORDER BY modseq DESC LIMIT 1 OFFSET ?",
-        (mailbox_id, EXPUNGED_KEPT),
+    transaction.run(
+        "DELETE FROM expunged WHERE mailbox_id = ? AND modseq <= ?", (mailbox_id, modseq - EXPUNGED_MODSEQS)
     )
-    if oldest is not None:
-        transaction.run("DELETE FROM expunged WHERE mailbox_id = ? AND modseq <= ?", (mailbox_id, *oldest))
-        transaction.run("UPDATE mailboxes SET expunged_forgotten = ? WHERE mailbox_id = ?", (*oldest, mailbox_id))

@@ -54,7 +54,6 @@ _FIRST: Final[Migration] = (
         uid_validity INTEGER NOT NULL,
         uid_next INTEGER NOT NULL DEFAULT 1,
         highest_modseq INTEGER NOT NULL DEFAULT 1,
-        expunged_forgotten INTEGER NOT NULL DEFAULT 0,
         subscribed INTEGER NOT NULL DEFAULT 1,
         special_use TEXT NOT NULL,
         UNIQUE (account_id, name)
@@ -75,7 +74,6 @@ _FIRST: Final[Migration] = (
     ) WITHOUT ROWID
     """,
     # What was expunged lately, for QRESYNC: one row for each operation, `uids` as in a sequence set.
-    # Up to the MODSEQ `mailboxes.expunged_forgotten` rows may be missing.
     """
     CREATE TABLE expunged (
         mailbox_id INTEGER NOT NULL,

@@ -1,0 +1,176 @@
+"""The writer's thread: group commit, one failing job among others, callers that go away."""
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from chatmail.errors import StorageError
+from chatmail.mail.changes import MailboxChanges, MailboxId, MailboxRemoved
+from chatmail.storage.broadcast import ChangeBroadcast
+from chatmail.storage.database import connect
+from chatmail.storage.writer import Transaction, Writer
+
+MAILBOX = MailboxId(7)
+
+
+class Desk:
+    """A writer over one table of numbers, which can be held up so that what is submitted meanwhile shares a commit."""
+
+    def __init__(self, path: Path) -> None:
+        connection = connect(path, cache_bytes=1 << 20)
+        connection.execute("CREATE TABLE numbers (number INTEGER UNIQUE)")
+        self.broadcast = ChangeBroadcast()
+        self.turns = 0
+        self.go = threading.Event()
+        self.go.set()
+        self.writer = Writer(connection, self.broadcast, self.background)
+        self.reading = sqlite3.connect(path)
+
+    def background(self, transaction: Transaction) -> bool:
+        self.turns += 1
+        return self.turns < 5
+
+    def hold_up(self) -> "asyncio.Task[bool]":
+        self.go.clear()
+        return asyncio.create_task(self.writer.submit(lambda transaction: self.go.wait()))
+
+    def numbers(self) -> list[int]:
+        return [number for (number,) in self.reading.execute("SELECT number FROM numbers ORDER BY number")]
+
+
+def insert(number: int) -> Callable[[Transaction], int]:
+    return lambda transaction: transaction.insert("INSERT INTO numbers VALUES (?)", (number,))
+
+
+def fail(transaction: Transaction) -> None:
+    transaction.insert("INSERT INTO numbers VALUES (666)")
+    raise RuntimeError("a bug")
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    desk = Desk(tmp_path / "numbers.sqlite")
+    yield desk
+    desk.go.set()
+    await desk.writer.close()
+    desk.reading.close()
+
+
+async def test_a_job_is_durable_when_submit_returns(desk: Desk) -> None:
+    await desk.writer.submit(insert(1))
+    assert desk.numbers() == [1]
+
+
+async def test_a_job_that_raises_fails_alone_and_leaves_nothing(desk: Desk) -> None:
+    held = desk.hold_up()
+    await asyncio.sleep(0)
+    jobs = [asyncio.create_task(desk.writer.submit(job)) for job in (insert(1), fail, insert(2))]
+    await asyncio.sleep(0)
+    desk.go.set()
+    first, bug, second = await asyncio.gather(*jobs, return_exceptions=True)
+    await held
+    assert isinstance(bug, RuntimeError)
+    assert (first, second) == (1, 2)
+    assert desk.numbers() == [1, 2]
+
+
+async def test_what_a_failed_job_did_outside_the_database_is_taken_back_once(desk: Desk) -> None:
+    undone: list[str] = []
+
+    def job(transaction: Transaction) -> None:
+        transaction.when_undone(lambda: undone.append("first"))
+        transaction.when_undone(lambda: undone.append("second"))
+        raise RuntimeError("a bug")
+
+    with pytest.raises(RuntimeError):
+        await desk.writer.submit(job)
+    assert undone == ["second", "first"]
+
+
+async def test_a_job_of_a_lost_transaction_is_tried_again_by_itself(desk: Desk) -> None:
+    held = desk.hold_up()
+    await asyncio.sleep(0)
+
+    def lose_everything(transaction: Transaction) -> None:
+        # What SQLite does by itself when the disk is full.
+        transaction.run("ROLLBACK")
+        raise sqlite3.OperationalError("disk I/O error")
+
+    jobs = [asyncio.create_task(desk.writer.submit(job)) for job in (insert(1), lose_everything, insert(2))]
+    await asyncio.sleep(0)
+    desk.go.set()
+    first, lost, second = await asyncio.gather(*jobs, return_exceptions=True)
+    await held
+    assert isinstance(lost, StorageError)
+    assert (first, second) == (1, 2)
+    assert desk.numbers() == [1, 2]
+
+
+async def test_changes_are_announced_in_order_and_before_any_caller_resumes(desk: Desk) -> None:
+    story: list[object] = []
+    desk.broadcast.subscribe(MAILBOX, lambda changes: story.append(changes.origin))
+
+    def job(origin: str) -> Callable[[Transaction], None]:
+        def run(transaction: Transaction) -> None:
+            transaction.when_committed(lambda: story.append(f"{origin} committed"))
+            transaction.changes.append(MailboxChanges(MAILBOX, (MailboxRemoved(),), origin))
+
+        return run
+
+    async def caller(origin: str) -> None:
+        await desk.writer.submit(job(origin))
+        story.append(f"{origin} resumed")
+
+    held = desk.hold_up()
+    await asyncio.sleep(0)
+    callers = asyncio.gather(caller("a"), caller("b"))
+    await asyncio.sleep(0)
+    desk.go.set()
+    await asyncio.gather(held, callers)
+    assert story == ["a committed", "a", "b committed", "b", "a resumed", "b resumed"]
+
+
+async def test_a_caller_that_goes_away_does_not_undo_its_job(desk: Desk) -> None:
+    outcomes: list[bool] = []
+    held = desk.hold_up()
+    await asyncio.sleep(0)
+    caller = asyncio.create_task(desk.writer.submit(insert(1), outcomes.append))
+    await asyncio.sleep(0)
+    caller.cancel()
+    with suppress(asyncio.CancelledError):
+        await caller
+    desk.go.set()
+    await held
+    await desk.writer.submit(insert(2))
+    assert desk.numbers() == [1, 2]
+    assert outcomes == [True]
+
+
+async def test_background_work_runs_until_it_is_done_and_again_when_a_job_asks(desk: Desk) -> None:
+    while desk.turns < 5:
+        await desk.writer.submit(lambda transaction: None)
+    await desk.writer.submit(lambda transaction: transaction.leave_work())
+    await desk.writer.close()
+    assert desk.turns in (5, 6)  # closing does not wait for it
+
+
+async def test_more_callers_than_places_all_get_their_turn(desk: Desk) -> None:
+    await asyncio.gather(*(desk.writer.submit(insert(number)) for number in range(3000)))
+    assert desk.numbers() == list(range(3000))
+
+
+async def test_closing_does_what_was_submitted_and_refuses_what_comes_later(desk: Desk) -> None:
+    outcomes: list[bool] = []
+    earlier = asyncio.create_task(desk.writer.submit(insert(1)))
+    await asyncio.sleep(0)
+    await desk.writer.close()
+    await earlier
+    assert desk.numbers() == [1]
+    with pytest.raises(StorageError):
+        await desk.writer.submit(insert(2), outcomes.append)
+    assert outcomes == [False]
