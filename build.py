@@ -259,6 +259,7 @@ def run_tests(arguments: list[str]) -> None:
     python = test_venv()
     check(python)
     build(platform.machine())
+    os.chdir(ROOT)
     os.execv(python, [str(python), "-m", "pytest", *arguments])
 
 
