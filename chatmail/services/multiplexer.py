@@ -113,7 +113,7 @@ class Multiplexer:
         self._plaintext_answer = _plaintext_answer(https_url)
         self._waiting: dict[socket.socket, _Waiting] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._handshakes = 0
+        self._handshaking: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop
         self._tasks: asyncio.TaskGroup
 
@@ -125,7 +125,7 @@ class Multiplexer:
     @property
     def handshakes(self) -> int:
         """Handshakes under way."""
-        return self._handshakes
+        return len(self._handshaking)
 
     async def run(self, sockets: Sequence[socket.socket], stop: asyncio.Event) -> None:
         """Serve the listening `sockets` until `stop`, then close them; handed-over connections live on."""
@@ -142,6 +142,8 @@ class Multiplexer:
                     listener.close()
                 for connection in list(self._waiting):
                     self._drop(connection)
+                for task in self._handshaking:
+                    task.cancel()
                 self._set_timer()
 
     # --- accepting and waiting ----------------------------------------------------------------------------------
@@ -234,12 +236,13 @@ class Multiplexer:
         route = self._route(hello)
         if route is None:
             self._refuse(connection, fatal_alert(NO_APPLICATION_PROTOCOL))
-        elif self._handshakes >= self._limits.handshakes:
+        elif len(self._handshaking) >= self._limits.handshakes:
             self._drop(connection)
         else:
             self._release(connection)
-            self._handshakes += 1
-            self._tasks.create_task(self._hand_over(connection, route))
+            task = self._tasks.create_task(self._hand_over(connection, route))
+            self._handshaking.add(task)
+            task.add_done_callback(self._handshaking.discard)
 
     def _route(self, hello: ClientHello) -> Route | None:
         if hello.alpn == (ALPN_CHALLENGE,):
@@ -275,8 +278,6 @@ class Multiplexer:
             _log.debug("handshake_failed", error=error)
         except Exception as error:
             _log.bug(error)
-        finally:
-            self._handshakes -= 1
 
 
 def _plaintext_answer(https_url: str) -> bytes:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import resource
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -16,7 +17,7 @@ from chatmail.services.multiplexer import Multiplexer, MultiplexerLimits, Route
 from chatmail.tls_hello import fatal_alert
 from tests.support.certificates import TestAuthority, issue
 from tests.support.client_hello import alpn_extension, made_hello, real_hello
-from tests.support.tools import require_tool
+from tests.support.tools import lacking, require_tool
 
 pytestmark = pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])
 
@@ -297,7 +298,23 @@ async def test_beyond_the_limit_the_longest_waiting_is_dropped(authorities: Auth
             writer.close()
 
 
+def _open_sockets() -> int:
+    count = 0
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):  # the descriptor of the listing itself
+            count += os.readlink(f"/proc/self/fd/{name}").startswith("socket:")
+    return count
+
+
+def _allow_descriptors(wanted: int) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        lacking(f"a limit of {wanted} open files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+
+
 async def test_two_thousand_half_open_connections_cost_no_task_and_keep_nobody_out(port_443: Port443) -> None:
+    _allow_descriptors(5000)
     tasks_before = len(asyncio.all_tasks())
     half_open = [socket.create_connection(("127.0.0.1", port_443.port)) for _ in range(2000)]
     half_hello = real_hello(DOMAIN)[:60]
@@ -316,9 +333,6 @@ async def test_two_thousand_half_open_connections_cost_no_task_and_keep_nobody_o
 
 
 async def test_no_descriptor_is_left_behind(port_443: Port443) -> None:
-    def descriptors() -> int:
-        return len(os.listdir("/proc/self/fd"))
-
     async def every_ending() -> None:
         for piece in (b"GET / HTTP/1.1\r\n", b"\0", real_hello(DOMAIN, ["h2"]), b"\x16\3\1\xff\xff"):
             await port_443.raw(piece)
@@ -331,14 +345,28 @@ async def test_no_descriptor_is_left_behind(port_443: Port443) -> None:
 
     await every_ending()
     await asyncio.sleep(0.01)
-    before = descriptors()
+    before = _open_sockets()
     for _ in range(5):
         await every_ending()
     for _ in range(100):
-        if descriptors() <= before:
+        if _open_sockets() <= before:
             return
         await asyncio.sleep(0.01)
-    assert descriptors() <= before
+    assert _open_sockets() <= before
+
+
+async def test_a_stop_does_not_wait_for_handshakes(authorities: Authorities) -> None:
+    before = _open_sockets()
+    async with _running(authorities, MultiplexerLimits()) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port.port)
+        writer.write(real_hello(DOMAIN, ["imap"]))
+        await reader.read(1)
+    async with asyncio.timeout(5):
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+        while _open_sockets() > before:
+            await asyncio.sleep(0.01)
 
 
 async def test_connections_handed_over_live_on_after_the_stop(authorities: Authorities) -> None:
