@@ -44,6 +44,7 @@ from chatmail.errors import ConfigError
 __all__ = ["DAY", "HOUR", "KIB", "MIB", "MINUTE", "Config", "keys_of", "parse_config"]
 
 DEFAULT_CONFIG_PATH: Final = "/etc/chatmail/chatmail.toml"
+DEFAULT_DATA_DIR: Final = "/var/lib/chatmail"
 CLIENT_LOCALPART_LENGTH: Final = 9
 """Clients make up names of this length, so it must always be allowed."""
 
@@ -242,7 +243,7 @@ class Config:
 
     mail_domain: Annotated[str, MAIL_DOMAIN]
     """What stands behind the `@`: a domain, a domain beginning with `_` (self-signed), or an IP address."""
-    data_dir: Annotated[str, PATH] = "/var/lib/chatmail"
+    data_dir: Annotated[str, PATH] = DEFAULT_DATA_DIR
     """Folder of everything durable: accounts, mail, keys."""
     listen: ListenConfig = field(default_factory=ListenConfig)
     tls: TlsConfig = field(default_factory=TlsConfig)

@@ -24,7 +24,9 @@ from typing import Final
 import uvloop
 
 from chatmail import __version__
+from chatmail.commands import certificate_commands
 from chatmail.config import Config
+from chatmail.control_protocol import socket_path
 from chatmail.errors import OperatorError, StorageError, StorageFullError
 from chatmail.invite_link import web_url
 from chatmail.listeners import Listeners, bind_listeners
@@ -36,6 +38,7 @@ from chatmail.net.resolver import Resolver
 from chatmail.net.self_signed import self_signed_certificate
 from chatmail.routing import Router
 from chatmail.services.certificates import CertificateService, acme_files
+from chatmail.services.control import ControlService
 from chatmail.services.http import MAX_CONNECTIONS as MAX_HTTP_CONNECTIONS
 from chatmail.services.http import HttpService
 from chatmail.services.multiplexer import Multiplexer, Route
@@ -151,6 +154,7 @@ class Supervisor:
                 ),
                 multiplexer.run(listeners.sockets("https"), self._stop),
                 certificates.run(self._stop),
+                ControlService(socket_path(self._config), certificate_commands(certificates)).run(self._stop),
                 self._keep_watchdog_quiet(),
             )
             self._services = [group.create_task(service) for service in running]

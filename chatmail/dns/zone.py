@@ -73,3 +73,19 @@ def form_rows(records: Sequence[DnsRecord], domain: str) -> tuple[FormRow, ...]:
         )
         for record in records
     )
+
+
+def render_forms(records: Sequence[DnsRecord], domain: str) -> str:
+    """The records as a person copies them into a web form: name, type, value; long texts also in the split form."""
+    blocks = []
+    for row in form_rows(records, domain):
+        lines = [
+            f"{'required' if row.required else 'recommended'}: {row.purpose}",
+            f"  Type   {row.type}",
+            f"  Name   {row.relative_name}        (some forms want the whole: {row.full_name})",
+            f"  Value  {row.value}",
+        ]
+        if row.type == RecordType.TXT and len(row.value) > MAX_CHARACTER_STRING_OCTETS:
+            lines.append(f"  Split  {row.split_value}        (for forms that take at most 255 characters in a piece)")
+        blocks.append("\n".join(lines) + "\n")
+    return "\n".join(blocks)

@@ -157,14 +157,6 @@ def renewal_advice(directory_url: str, certificate_pem: bytes, ca_file: Path | N
     return RenewalAdvice(renew_at and renew_at.astimezone(UTC), ask_again_at.astimezone(UTC))
 
 
-def account_uri(account_file: Path) -> str:
-    """The URI of the account kept in `account_file`, for CAA records; empty if there is none."""
-    try:
-        return str(json.loads(account_file.read_text())["uri"])
-    except (OSError, ValueError, KeyError):
-        return ""
-
-
 def _network(ca_file: Path | None, key: JWK | None = None) -> _Network:
     network = _Network(key, alg=ES256, user_agent=f"chatmail/{__version__}", timeout=REQUEST_SECONDS)
     if ca_file is not None:
@@ -223,7 +215,12 @@ class _Order:
             email=self._request.email or None, external_account_binding=binding, terms_of_service_agreed=True
         )
         account = acme.new_account(registration)
-        kept = {"directory": self._request.directory_url, "uri": account.uri, "key": self._key.to_json()}
+        kept = {
+            "directory": self._request.directory_url,
+            "uri": account.uri,
+            "key": self._key.to_json(),
+            "caa": next(iter(getattr(acme.directory.meta, "caa_identities", None) or ()), ""),
+        }
         self._request.account_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_durably(self._request.account_file, json.dumps(kept).encode())
 

@@ -6,44 +6,15 @@ What the authoritative servers say is the truth; where they are right and the re
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from chatmail.dns.compare import CheckState, RecordCheck, compare
 from chatmail.dns.records import DnsRecord, RecordType
+from chatmail.dns.report import DnsReport, ReverseCheck
 from chatmail.net.resolver import DnsFailureError, DnsServer, NoSuchDomainError, Resolver, ask_authority
 
 MAX_QUESTIONS_AT_ONCE: Final = 8
-
-
-@dataclass(frozen=True, slots=True)
-class ReverseCheck:
-    """Whether the name that an address has in reverse (PTR) leads back to it; one sentence of advice if not."""
-
-    address: str
-    names: tuple[str, ...]
-    confirmed: bool
-    advice: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class DnsReport:
-    """All checks, in the order of the records."""
-
-    checks: tuple[RecordCheck, ...]
-    reverse: tuple[ReverseCheck, ...] = ()
-
-    @property
-    def ok(self) -> bool:
-        """Whether every required record is right."""
-        return all(check.state is CheckState.OK for check in self.checks if check.record.required)
-
-
-def is_propagating(check: RecordCheck) -> bool:
-    """Whether a record is right at its source but not yet seen by everybody."""
-    if check.state is not CheckState.OK or check.public is None:
-        return False
-    return compare(check.record, check.public, (check.record.value, *check.found))[0] is not CheckState.OK
 
 
 async def check_dns(records: Sequence[DnsRecord], resolver: Resolver) -> DnsReport:

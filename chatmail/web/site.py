@@ -13,6 +13,7 @@ from typing import Final
 from urllib.parse import quote
 
 from chatmail.config import Config
+from chatmail.dns.records import mta_sts_policy
 from chatmail.invite_link import (
     accepts_dcaccount,
     dcaccount_link,
@@ -33,7 +34,6 @@ ACME_CHALLENGE_PATH: Final = "/.well-known/acme-challenge/"
 MTA_STS_PATH: Final = "/.well-known/mta-sts.txt"
 QR_PATHS: Final = ("/qr.svg", "/qr.png")
 _MACHINE_PATHS: Final = frozenset((*NEW_ACCOUNT_PATHS, *AUTOCONFIG_PATHS, *QR_PATHS, MTA_STS_PATH))
-MTA_STS_MAX_AGE_SECONDS: Final = 2419200
 PAGE_POLICY: Final = (
     "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
@@ -228,9 +228,7 @@ class Site:
         if not state.certificate_is_trusted:
             # A policy that enforces what this certificate cannot fulfil would keep mail away.
             return WebResponse(404, _TEXT, b"No policy\n")
-        lines = ("version: STSv1", "mode: enforce", f"mx: {self._config.mail_domain}")
-        policy = "\r\n".join((*lines, f"max_age: {MTA_STS_MAX_AGE_SECONDS}", ""))
-        return WebResponse(200, "text/plain", policy.encode())
+        return WebResponse(200, "text/plain", mta_sts_policy(self._config).encode())
 
 
 def _host_name(host: str) -> str:

@@ -8,8 +8,9 @@ import pytest
 from chatmail.config import parse_config
 from chatmail.dns.compare import CheckState, RecordCheck
 from chatmail.dns.records import RelayFacts, required_records
+from chatmail.dns.report import DnsReport, is_propagating
 from chatmail.dns.zone import render_zone
-from chatmail.net.dns_check import DnsReport, check_dns, is_propagating
+from chatmail.net.dns_check import check_dns
 from chatmail.net.resolver import Resolver
 from tests.support.name_server import NameServer
 

@@ -1,5 +1,6 @@
-"""The command line: one function per subcommand, each importing what it needs when it runs.
+"""The root of the command line, what runs a server, and what looks at a configuration.
 
+One function per subcommand, each importing what it needs when it runs; further groups have a file each in this package.
 Data goes to stdout, everything else to stderr. Exit codes: 0 done, 1 a person has to mend something (one sentence says
 what), 2 the command line itself is wrong. No traceback is ever shown.
 """
@@ -13,21 +14,13 @@ from typing import Any
 import click
 
 from chatmail import __version__
-from chatmail.config import DEFAULT_CONFIG_PATH, Config, parse_config
-from chatmail.errors import ConfigError, OperatorError
+from chatmail.cli.administration import cert
+from chatmail.cli.context import config_option, json_option, read_config
+from chatmail.cli.dns import dns_group
+from chatmail.config import Config
+from chatmail.errors import OperatorError
 from chatmail.log import LEVELS, Log, set_level
 
-MAX_CONFIG_BYTES = 1_000_000
-
-config_option = click.option(
-    "--config",
-    "config_path",
-    metavar="FILE",
-    default=DEFAULT_CONFIG_PATH,
-    show_default=True,
-    help="Configuration file.",
-)
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 log_level_option = click.option(
     "--log-level", type=click.Choice(list(LEVELS)), help="What to log on stderr; overrides the configuration."
 )
@@ -61,27 +54,13 @@ def program(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
+for _group in (dns_group, cert):
+    program.add_command(_group)
+
+
 def main() -> None:
     """Run the command line of this process."""
     program(prog_name="chatmail")
-
-
-def read_config(path: str) -> Config:
-    """Read and parse a configuration file. Raises `ConfigError` in one sentence that names the file."""
-    try:
-        with Path(path).open("rb") as file:
-            content = file.read(MAX_CONFIG_BYTES + 1)
-        if len(content) > MAX_CONFIG_BYTES:
-            raise ConfigError(f"{path} is larger than {MAX_CONFIG_BYTES} bytes; it cannot be a configuration file.")
-        return parse_config(content.decode())
-    except FileNotFoundError:
-        raise ConfigError(f"{path} does not exist; create it, or name another file with --config.") from None
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read ({error.strerror}); check its owner and mode.") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path} is not UTF-8 text; save it as UTF-8.") from None
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from None
 
 
 @program.command()

@@ -1,0 +1,114 @@
+"""What is said over the control socket: one JSON object a line, in both directions.
+
+    → {"command": "cert renew", "arguments": {}}
+    ← {"progress": "place the order"}            any number of these
+    ← {"result": {…}}                            or {"error": "One sentence."}, and the connection is closed
+
+The socket is `/run/chatmail/control.sock` for the installed server, and lies in the data folder of any other.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from chatmail.config import DEFAULT_DATA_DIR, Config
+from chatmail.errors import ProtocolError
+
+INSTALLED_SOCKET: Final = "/run/chatmail/control.sock"
+MAX_LINE_BYTES: Final = 8 * 1024 * 1024
+"""A queue of ten thousand items fits."""
+
+
+class ControlProtocolError(ProtocolError):
+    """The other side of the control socket said something else than this protocol."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One command with its arguments."""
+
+    command: str
+    arguments: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a command is, for people."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a command returns: anything JSON holds."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a command was not done, in one sentence."""
+
+    sentence: str
+
+
+Answer = Progress | Result | Refusal
+
+
+def socket_path(config: Config) -> Path:
+    """Where the server of this configuration listens for commands."""
+    if config.data_dir == DEFAULT_DATA_DIR:
+        return Path(INSTALLED_SOCKET)
+    return Path(config.data_dir) / "control.sock"
+
+
+def encode_request(request: Request) -> bytes:
+    """One line."""
+    return _line({"command": request.command, "arguments": request.arguments})
+
+
+def decode_request(line: bytes) -> Request:
+    """Raises `ControlProtocolError`."""
+    content = _object(line)
+    command, arguments = content.get("command"), content.get("arguments", {})
+    if not isinstance(command, str) or not isinstance(arguments, dict):
+        raise ControlProtocolError("A request names a command and its arguments.")
+    return Request(command, arguments)
+
+
+def encode_answer(answer: Answer) -> bytes:
+    """One line."""
+    match answer:
+        case Progress(text):
+            return _line({"progress": text})
+        case Result(value):
+            return _line({"result": value})
+        case Refusal(sentence):
+            return _line({"error": sentence})
+
+
+def decode_answer(line: bytes) -> Answer:
+    """Raises `ControlProtocolError`."""
+    match _object(line):
+        case {"progress": str(text)}:
+            return Progress(text)
+        case {"result": value}:
+            return Result(value)
+        case {"error": str(sentence)}:
+            return Refusal(sentence)
+    raise ControlProtocolError("An answer is a progress, a result or an error.")
+
+
+def _line(content: dict[str, Any]) -> bytes:
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+def _object(line: bytes) -> dict[str, Any]:
+    try:
+        content = json.loads(line)
+    except (ValueError, RecursionError):
+        raise ControlProtocolError("A line is not JSON.") from None
+    if not isinstance(content, dict):
+        raise ControlProtocolError("A line is not a JSON object.")
+    return content
