@@ -10,8 +10,6 @@ from typing import Final
 from chatmail.config import AccountsConfig
 from chatmail.mail.address import Address
 
-CLIENT_LOCALPART_LENGTH: Final = 9
-"""Clients invent names of this length themselves, so it is always allowed."""
 MAX_PASSWORD_BYTES: Final = 1024
 """Bounds the work of hashing; clients use 22 characters."""
 
@@ -71,6 +69,5 @@ def is_valid_password(password: str, config: AccountsConfig) -> bool:
 
 
 def _is_valid_localpart(localpart: str, config: AccountsConfig) -> bool:
-    shortest = min(config.username_min_length, CLIENT_LOCALPART_LENGTH)
-    longest = max(config.username_max_length, CLIENT_LOCALPART_LENGTH)
-    return shortest <= len(localpart) <= longest and _LOCALPART.fullmatch(localpart) is not None
+    is_in_range = config.username_min_length <= len(localpart) <= config.username_max_length
+    return is_in_range and _LOCALPART.fullmatch(localpart) is not None
