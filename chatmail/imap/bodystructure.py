@@ -6,7 +6,8 @@ one empty text part, since the grammar has no other way to say it. `MD5` is what
 
 import re
 
-from chatmail.imap.envelope_structure import envelope_of_fields, nstring, string
+from chatmail.imap.encoding import nstring, string
+from chatmail.imap.envelope_structure import envelope_of_fields
 from chatmail.imap.part_tree import Parameters, Part, parse_parameters
 
 _LANGUAGE = re.compile(rb"[^\s,]+")

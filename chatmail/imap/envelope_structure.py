@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from chatmail.imap.encoding import nstring, string
 from chatmail.imap.part_tree import header_fields
 
 MAX_ADDRESSES: Final = 2000
 """Per field; what follows is left out."""
 
-_QUOTABLE = re.compile(rb"[\x20\x21\x23-\x5b\x5d-\x7e]{0,1000}")
 _TOKEN = re.compile(
     rb"""[\s]+
     | (?P<quoted>"(?:[^"\\]|\\.)*"?)
@@ -27,21 +27,6 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _UNQUOTE = re.compile(rb"\\(.)", re.DOTALL)
-
-
-def string(value: bytes) -> bytes:
-    """`string = quoted / literal`; NUL, which no string may hold, is dropped."""
-    if _QUOTABLE.fullmatch(value):
-        return b'"' + value + b'"'
-    if _QUOTABLE.fullmatch(value.replace(b"\\", b"").replace(b'"', b"")):
-        return b'"' + value.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
-    value = value.replace(b"\0", b"")
-    return b"{%d}\r\n%b" % (len(value), value)
-
-
-def nstring(value: bytes | None) -> bytes:
-    """`nstring = string / nil`."""
-    return b"NIL" if value is None else string(value)
 
 
 @dataclass(slots=True)

@@ -170,3 +170,7 @@ class MailboxView:
         start = bisect_left(self._uids, low, 0, self._announced)
         end = bisect_left(self._uids, high + 1, start, self._announced)
         return [Uid(uid) for uid in self._uids[start:end]]
+
+    def uids_at(self, low: int, high: int) -> list[Uid]:
+        """The UIDs at the sequence numbers `low..high`, which must exist."""
+        return [Uid(uid) for uid in self._uids[low - 1 : min(high, self._announced)]]

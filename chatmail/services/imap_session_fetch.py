@@ -1,0 +1,177 @@
+r"""FETCH and UID FETCH. RFC 9051 §6.4.5; CHANGEDSINCE and VANISHED of RFC 7162.
+
+Messages are taken in batches, so that neither a large mailbox nor a slow peer makes memory grow; what only needs
+records and header blocks never touches a body. A large body is streamed: no piece is read before the peer has taken
+the last ones. If a body fails in the middle of its literal, nothing true can be said any more and the connection ends.
+"""
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from itertools import islice
+from typing import Final
+
+from chatmail.errors import StorageError
+from chatmail.imap import commands
+from chatmail.imap.fetch import BodyRange, Encoded, FetchedRecord, FetchPlan, UnknownEncodingError
+from chatmail.imap.fetch_items import FetchAttribute, FetchItem
+from chatmail.imap.fetch_response import END_FETCH, fetch_literal
+from chatmail.imap.part_tree import Part, PartScanner
+from chatmail.imap.response_codes import EXPUNGEISSUED, UNKNOWN_CTE
+from chatmail.imap.responses import Condition, StatusResponse, Vanished, ok
+from chatmail.imap.sequence_set import UidSet
+from chatmail.mail.changes import SEEN, AccountId, MessageRecord, SeqNum, Uid
+from chatmail.services.imap_session_select import vanished_uids
+from chatmail.services.imap_session_state import CommandRefused, Selected, SessionEnd, SessionState, log
+from chatmail.storage.store import FlagsMode, StoredBody
+
+BATCH_MESSAGES: Final = 250
+CHUNK_BYTES: Final = 256 * 1024
+"""Read from a body at a time."""
+
+
+async def fetch(state: SessionState, tag: str, command: commands.Fetch) -> StatusResponse:
+    """FETCH and UID FETCH."""
+    selected = state.require_selected()
+    items = _items(command)
+    state.condstore = state.condstore or FetchAttribute.MODSEQ in items
+    plan = FetchPlan(items)
+    uids = state.resolve(command.messages)
+    if command.vanished:
+        await _tell_vanished(state, selected, command)
+    answered = 0
+    batches = iter(uids)
+    while batch := list(islice(batches, BATCH_MESSAGES)):
+        records = await state.context.store.mailboxes.records(selected.mailbox.mailbox_id, batch)
+        answered += len(records)
+        if command.changed_since is not None:
+            records = [record for record in records if record.modseq > command.changed_since]
+        await _answer_batch(state, selected, items, plan, records)
+    missing = None if command.by_uid or answered == len(uids) else EXPUNGEISSUED
+    return ok(tag, "Fetch completed", missing)
+
+
+def _items(command: commands.Fetch) -> tuple[FetchItem, ...]:
+    """What to answer: the client's items, and those the command implies (RFC 9051 §6.4.9, RFC 7162 §3.1.4.1)."""
+    items = command.items
+    if command.by_uid and FetchAttribute.UID not in items:
+        items = (FetchAttribute.UID, *items)
+    if command.changed_since is not None and FetchAttribute.MODSEQ not in items:
+        items = (*items, FetchAttribute.MODSEQ)
+    return items
+
+
+async def _tell_vanished(state: SessionState, selected: Selected, command: commands.Fetch) -> None:
+    """`VANISHED (EARLIER)` for what was expunged since (RFC 7162 §3.2.6)."""
+    if not (state.qresync and command.by_uid and command.changed_since is not None):
+        raise CommandRefused("VANISHED needs QRESYNC, UID FETCH and CHANGEDSINCE", condition=Condition.BAD)
+    wanted = command.messages if isinstance(command.messages, UidSet) else None
+    counts = await state.context.store.mailboxes.status(selected.mailbox.mailbox_id)
+    gone = await vanished_uids(state, selected, wanted, command.changed_since, counts.uid_next)
+    if gone.ranges:
+        state.send(Vanished(gone, earlier=True))
+
+
+async def _answer_batch(
+    state: SessionState,
+    selected: Selected,
+    items: tuple[FetchItem, ...],
+    plan: FetchPlan,
+    records: Sequence[MessageRecord],
+) -> None:
+    if plan.sets_seen and not selected.read_only:
+        unseen = [record.uid for record in records if SEEN not in record.flags]
+        if unseen:
+            records = await _mark_seen(state, selected, records, unseen)
+            if FetchAttribute.FLAGS not in items:
+                plan = FetchPlan((*items, FetchAttribute.FLAGS))
+    headers = await state.context.store.mailboxes.headers({r.body_id for r in records}) if plan.needs_header else {}
+    account_id = state.require_account()
+    for record in records:
+        seq_num = selected.view.seq_num(record.uid)
+        header = headers.get(record.body_id, b"")
+        if seq_num is not None and (header or not plan.needs_header):
+            await _answer(state, plan, seq_num, FetchedRecord(record, header, None, email_id(account_id, record)))
+
+
+async def _mark_seen(
+    state: SessionState, selected: Selected, records: Sequence[MessageRecord], unseen: Sequence[Uid]
+) -> Sequence[MessageRecord]:
+    mailboxes, mailbox_id = state.context.store.mailboxes, selected.mailbox.mailbox_id
+    await mailboxes.store_flags(mailbox_id, unseen, FlagsMode.ADD, frozenset({SEEN}), origin=state)
+    return await mailboxes.records(mailbox_id, [record.uid for record in records])
+
+
+def email_id(account_id: AccountId, record: MessageRecord) -> str:
+    """EMAILID: the same for all copies in an account, and telling nothing about other accounts (RFC 8474 §5.1)."""
+    content = f"{account_id} {record.body_id} {record.received_at.timestamp()}"
+    return "M" + blake2b(content.encode(), digest_size=12).hexdigest()
+
+
+async def _answer(state: SessionState, plan: FetchPlan, seq_num: SeqNum, message: FetchedRecord) -> None:
+    body: StoredBody | None = None
+    if plan.needs_body:
+        body = await state.context.store.mailboxes.body(message.record.body_id)
+        if body is None:
+            return
+        if plan.needs_parts:
+            parts = await _scan(body)
+            message = FetchedRecord(message.record, message.header, parts, message.email_id)
+    try:
+        items = plan.items(message)
+    except UnknownEncodingError:
+        raise CommandRefused("A part has an unknown encoding", UNKNOWN_CTE) from None
+    await _write(state, seq_num, items, body)
+    if state.output.is_full:
+        await state.output.drain()
+
+
+async def _scan(body: StoredBody) -> Part:
+    """The parts of a body of any size."""
+    scanner = PartScanner()
+    for offset in range(0, body.size_bytes, CHUNK_BYTES):
+        scanner.feed(await body.read(offset, CHUNK_BYTES))
+    return scanner.finish()
+
+
+async def _write(state: SessionState, seq_num: SeqNum, items: Sequence[Encoded], body: StoredBody | None) -> None:
+    write = state.output.write
+    if body is None:
+        write(b"* %d FETCH (%b)\r\n" % (seq_num, b" ".join([item for item in items if isinstance(item, bytes)])))
+        return
+    # Values that are made from octets are made first: after the first byte of a response there is no way back.
+    values = [await _made(body, item) if isinstance(item, BodyRange) else item for item in items]
+    between = b"* %d FETCH (" % seq_num
+    for value in values:
+        write(between)
+        between = b" "
+        if isinstance(value, BodyRange):
+            write(b"%b {%d}\r\n" % (value.name, value.end - value.start))
+            await _stream(state, body, value.start, value.end)
+        else:
+            write(value)
+    write(END_FETCH)
+
+
+async def _made(body: StoredBody, item: BodyRange) -> Encoded:
+    """The item itself where its octets are passed on as they are."""
+    if item.convert is None:
+        return item
+    value = item.convert(await body.read(item.start, item.end - item.start))
+    return item.name + b" %d" % len(value) if item.is_size_only else fetch_literal(item.name, value)
+
+
+async def _stream(state: SessionState, body: StoredBody, start: int, end: int) -> None:
+    """Pass octets on, no faster than the peer takes them."""
+    while start < end:
+        try:
+            chunk = await body.read(start, min(CHUNK_BYTES, end - start))
+        except StorageError as error:
+            log.error("body_unreadable", connection=state.connection_id, error=type(error).__name__)
+            raise SessionEnd(None) from None
+        if not chunk:
+            log.error("body_too_short", connection=state.connection_id)
+            raise SessionEnd(None)
+        state.output.write(chunk)
+        start += len(chunk)
+        if state.output.is_full:
+            await state.output.drain()

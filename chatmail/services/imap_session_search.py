@@ -1,0 +1,111 @@
+"""SEARCH and UID SEARCH, with RETURN and `$`. RFC 9051 §6.4.4, RFC 4731, RFC 5182, RFC 7162 §3.1.5.
+
+What a key can decide without reading messages is decided first. Headers are read in batches, bodies one at a time.
+"""
+
+from array import array
+from collections.abc import AsyncIterator, Sequence
+from itertools import islice
+from typing import Final
+
+from chatmail.imap import commands
+from chatmail.imap.response_codes import BAD_CHARSET
+from chatmail.imap.responses import EsearchResult, SearchNumbers, StatusResponse, ok
+from chatmail.imap.search import Candidate, SearchScope, SearchTest, cheap_part
+from chatmail.imap.search_keys import SearchReturn
+from chatmail.imap.sequence_set import ranges_of
+from chatmail.mail.changes import MessageRecord, ModSeq, Uid
+from chatmail.services.imap_session_fetch import email_id
+from chatmail.services.imap_session_state import CommandRefused, Selected, SessionState
+
+CHARSETS: Final = ("US-ASCII", "UTF-8")
+_BATCH_MESSAGES: Final = 250
+
+Found = list[tuple[int, MessageRecord]]
+"""Sequence number and record, ascending."""
+
+
+async def search(state: SessionState, tag: str, command: commands.Search) -> StatusResponse:
+    """SEARCH and UID SEARCH."""
+    selected = state.require_selected()
+    if command.charset is not None and command.charset not in CHARSETS:
+        raise CommandRefused("This character set is not known", BAD_CHARSET)
+    scope = _scope(state, selected)
+    test = SearchTest(command.key, scope)
+    state.condstore = state.condstore or test.asks_modseq
+    first = SearchTest(cheap_part(command.key), scope)
+    found: Found = []
+    async for candidate in _candidates(state, selected, first, test):
+        if test.matches(candidate):
+            found.append((candidate.seq_num, candidate.record))
+    _answer(state, tag, command, found, with_modseq=test.asks_modseq)
+    return ok(tag, "Search completed")
+
+
+def _scope(state: SessionState, selected: Selected) -> SearchScope:
+    saved = [Uid(uid) for uid in state.saved or ()]
+    return SearchScope(len(selected.view), selected.view.highest_uid, saved, state.context.clock())
+
+
+async def _candidates(
+    state: SessionState, selected: Selected, first: SearchTest, test: SearchTest
+) -> AsyncIterator[Candidate]:
+    """What the cheap test lets through, with all that the whole test needs."""
+    remaining = iter(list(selected.view.uids()))
+    mailboxes = state.context.store.mailboxes
+    while batch := list(islice(remaining, _BATCH_MESSAGES)):
+        records = await mailboxes.records(selected.mailbox.mailbox_id, batch)
+        passed = [each for record in records if (each := _candidate(state, selected, record)) and first.matches(each)]
+        wanted = {each.record.body_id for each in passed}
+        headers = await mailboxes.headers(wanted) if test.needs_header else {}
+        for each in passed:
+            header = headers.get(each.record.body_id, b"")
+            message_bytes = await _read_all(state, each.record) if test.needs_body else b""
+            yield Candidate(each.seq_num, each.record, header, message_bytes, each.email_id)
+
+
+def _candidate(state: SessionState, selected: Selected, record: MessageRecord) -> Candidate | None:
+    seq_num = selected.view.seq_num(record.uid)
+    return None if seq_num is None else Candidate(seq_num, record, email_id=email_id(state.require_account(), record))
+
+
+async def _read_all(state: SessionState, record: MessageRecord) -> bytes:
+    body = await state.context.store.mailboxes.body(record.body_id)
+    return b"" if body is None else await body.read(0, body.size_bytes)
+
+
+def _answer(state: SessionState, tag: str, command: commands.Search, found: Found, *, with_modseq: bool) -> None:
+    numbers = [record.uid if command.by_uid else seq_num for seq_num, record in found]
+    modseq = max((record.modseq for _seq_num, record in found), default=None) if with_modseq else None
+    returns = command.returns
+    if returns is None:
+        state.send(SearchNumbers(numbers, modseq))
+        return
+    if SearchReturn.SAVE in returns:
+        _save(state, returns, found)
+    if returns != {SearchReturn.SAVE}:
+        state.send(_esearch(tag, command.by_uid, returns, numbers, modseq))
+
+
+def _esearch(
+    tag: str, by_uid: bool, returns: frozenset[SearchReturn], numbers: Sequence[int], modseq: ModSeq | None
+) -> EsearchResult:
+    return EsearchResult(
+        tag,
+        by_uid,
+        minimum=numbers[0] if numbers and SearchReturn.MIN in returns else None,
+        maximum=numbers[-1] if numbers and SearchReturn.MAX in returns else None,
+        all_ranges=ranges_of(numbers) if SearchReturn.ALL in returns else None,
+        count=len(numbers) if SearchReturn.COUNT in returns else None,
+        modseq=modseq,
+    )
+
+
+def _save(state: SessionState, returns: frozenset[SearchReturn], found: Found) -> None:
+    """What `$` stands for: all that was found, or only its ends where nothing else was asked for (RFC 5182 §2.4)."""
+    uids = [record.uid for _seq_num, record in found]
+    if uids and returns.isdisjoint((SearchReturn.ALL, SearchReturn.COUNT)):
+        ends = {uids[0]} if SearchReturn.MIN in returns else set()
+        ends |= {uids[-1]} if SearchReturn.MAX in returns else set()
+        uids = sorted(ends) if ends else uids
+    state.saved = array("L", uids)
