@@ -41,6 +41,7 @@ from chatmail.services.certificates import CertificateService, acme_files
 from chatmail.services.control import ControlService
 from chatmail.services.http import MAX_CONNECTIONS as MAX_HTTP_CONNECTIONS
 from chatmail.services.http import HttpService
+from chatmail.services.imap import ImapService
 from chatmail.services.multiplexer import Multiplexer, Route
 from chatmail.services.smtp_connections import SmtpConnections
 from chatmail.services.submission import SubmissionService
@@ -135,9 +136,11 @@ class Supervisor:
         router = Router(store, self._config.address_domain)
         connections = SmtpConnections(self._config.limits.max_smtp_connections)
         submission = SubmissionService(self._config, store=store, login=login, router=router, connections=connections)
+        imap = ImapService(self._config, store=store, login=login)
         multiplexer = Multiplexer(
             {
                 "http/1.1": Route(lambda: contexts.http, http.tls_protocol),
+                "imap": Route(lambda: contexts.imap, imap.tls_protocol),
                 "smtp": Route(lambda: contexts.smtp, submission.tls_protocol),
             },
             https_url=web_url(self._config),
@@ -149,6 +152,12 @@ class Supervisor:
                 submission.run(
                     submission=listeners.sockets("submission"),
                     submissions=listeners.sockets("submissions"),
+                    context=contexts.mail,
+                    stop=self._stop,
+                ),
+                imap.run(
+                    imap=listeners.sockets("imap"),
+                    imaps=listeners.sockets("imaps"),
                     context=contexts.mail,
                     stop=self._stop,
                 ),
