@@ -124,7 +124,18 @@ class Cursor:
         return _ESCAPED.sub(rb"\1", value) if b"\\" in value else value
 
     def literal(self) -> bytes:
-        """`literal = "{" number64 ["+"] "}" CRLF *CHAR8`."""
+        """`literal = "{" number64 ["+"] "}" CRLF *CHAR8`; NUL is no CHAR8."""
+        value = self._octets()
+        if b"\0" in value:
+            self.fail("a literal without NUL")
+        return value
+
+    def literal8(self) -> bytes:
+        """`literal8 = "~{" number64 ["+"] "}" CRLF *OCTET`. RFC 3516 §7."""
+        self.expect(b"~", "a binary literal")
+        return self._octets()
+
+    def _octets(self) -> bytes:
         match = _LITERAL.match(self.text, self.position)
         if match is None:
             self.fail("a literal")

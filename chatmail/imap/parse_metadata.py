@@ -101,7 +101,4 @@ def parse_setmetadata(cursor: Cursor) -> SetMetadata:
 
 def _value(cursor: Cursor) -> bytes | None:
     """`value = nstring / literal8`."""
-    if cursor.at(b"~{"):
-        cursor.position += 1
-        return cursor.literal()
-    return cursor.nstring()
+    return cursor.literal8() if cursor.at(b"~{") else cursor.nstring()
