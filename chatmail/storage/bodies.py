@@ -202,6 +202,7 @@ class BodyReader:
 
     async def headers(self, body_ids: Collection[int]) -> Mapping[int, bytes]:
         """See `MailboxStore.headers`."""
+        self._reader.require_open()
         found: dict[int, bytes] = {}
         missing: list[int] = []
         for body_id in body_ids:
@@ -222,6 +223,7 @@ class BodyReader:
 
     async def body(self, body_id: int) -> SmallBody | LargeBody | None:
         """See `MailboxStore.body`."""
+        self._reader.require_open()
         body_bytes = self._cache.body(body_id)
         if body_bytes is not None:
             return SmallBody(body_bytes)

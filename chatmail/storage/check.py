@@ -69,7 +69,7 @@ def problems(reader: Reader, layout: DataLayout) -> Iterator[str]:
 
 
 def _file_problems(reader: Reader, layout: DataLayout) -> Iterator[str]:
-    found = {int(path.name) for path in layout.bodies.glob("*/*")}
+    found = {int(path.name) for path in layout.body_files()}
     known = {body_id for (body_id,) in reader.rows(_KNOWN_FILES)}
     last_body_id = reader.row("SELECT seq FROM sqlite_sequence WHERE name = 'bodies'") or (0,)
     # A file above the last number belongs to a commit that is under way.

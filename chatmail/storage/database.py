@@ -88,9 +88,11 @@ class Reader:
     def __init__(self, path: Path, *, cache_bytes: int) -> None:
         self._connection = connect(path, cache_bytes=cache_bytes)
         self._connection.execute("PRAGMA query_only = ON")
+        self._closed = False
 
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
         """All rows."""
+        self.require_open()
         with storage_errors():
             return self._connection.execute(sql, parameters).fetchall()
 
@@ -102,6 +104,7 @@ class Reader:
     @contextmanager
     def one_moment(self) -> Iterator[None]:
         """All that is read inside belongs to one state of the database."""
+        self.require_open()
         with storage_errors():
             self._connection.execute("BEGIN")
         try:
@@ -110,6 +113,12 @@ class Reader:
             with storage_errors():
                 self._connection.execute("COMMIT")
 
+    def require_open(self) -> None:
+        """Raise `StorageError` once `close` was called."""
+        if self._closed:
+            raise StorageError("the store is closed")
+
     def close(self) -> None:
         """Close the connection."""
+        self._closed = True
         self._connection.close()

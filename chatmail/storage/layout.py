@@ -50,6 +50,10 @@ class DataLayout:
         """The file of one large body."""
         return self.shard(body_id // BODIES_PER_SHARD) / str(body_id)
 
+    def body_files(self) -> list[Path]:
+        """All files of large bodies; some may vanish while one looks."""
+        return [Path(folder, name) for folder, _folders, names in os.walk(self.bodies) for name in names]
+
 
 class FolderLock:
     """An exclusive lock on a data folder; the kernel drops it when the process ends, however it ends."""

@@ -54,7 +54,7 @@ class IncomingBody:
                 _write_all(self._fd, chunk)
             self.size_bytes += len(chunk)
             return
-        self._chunks.append(bytes(chunk))
+        self._chunks.append(chunk)
         self.size_bytes += len(chunk)
         if self.size_bytes > SMALL_BODY_BYTES:
             self._spill()
@@ -131,6 +131,7 @@ class Stage:
             for body in bodies:
                 body.give_back(stored)
 
+        self._writer.require_open()
         for body in bodies:
             body.take()
         try:

@@ -188,10 +188,15 @@ class Writer:
         if self._closed:
             self._slots.release()
             settled(False)
-            raise StorageError("the store is closed")
+            self.require_open()
         future: asyncio.Future[T] = self._loop.create_future()
         self._queue.put(Job(run, future, settled))
         return await future
+
+    def require_open(self) -> None:
+        """Raise `StorageError` once `close` was called."""
+        if self._closed:
+            raise StorageError("the store is closed")
 
     async def close(self) -> None:
         """Do what is queued, checkpoint, end the thread."""

@@ -8,6 +8,7 @@ import pytest
 from chatmail.mail.changes import DELETED, Uid
 from chatmail.storage import bodies as module
 from chatmail.storage.bodies import BodyCache, LargeBody
+from chatmail.storage.layout import DataLayout
 from chatmail.storage.staging import SMALL_BODY_BYTES
 from chatmail.storage.store import FlagsMode, LocalDelivery, Store
 from tests.support.filling import HEADER, NOW, QUOTA_BYTES, TEXT, add_account, address, deliver, inbox, messages, whole
@@ -26,7 +27,7 @@ async def forgetful(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIte
 
 
 def body_files(tmp_path: Path) -> list[Path]:
-    return list((tmp_path / "data/bodies").glob("*/*"))
+    return DataLayout(tmp_path / "data").body_files()
 
 
 async def expunge_all(store: Store, localpart: str) -> None:
