@@ -136,6 +136,11 @@ def _enable(cursor: Cursor) -> commands.Enable:
     return commands.Enable(tuple(names))
 
 
+def _append(cursor: Cursor) -> Command:
+    """An APPEND that ends without its literal; whole ones are streamed and never come here."""
+    cursor.fail("a message as a literal")
+
+
 def _compress(cursor: Cursor) -> commands.Compress:
     """`compress = "COMPRESS" SP algorithm`. RFC 4978 §5."""
     cursor.space()
@@ -224,6 +229,7 @@ _COMMANDS: Final[dict[bytes, _Reader]] = {
     b"LSUB": parse_lsub,
     b"NAMESPACE": _without_arguments(commands.Namespace()),
     b"STATUS": parse_status,
+    b"APPEND": _append,
     b"IDLE": _without_arguments(commands.Idle()),
     b"GETQUOTA": parse_getquota,
     b"GETQUOTAROOT": parse_getquotaroot,
