@@ -13,7 +13,7 @@ def sync_folder(folder: Path) -> None:
         os.close(fd)
 
 
-def move_durably(source: Path, target: Path) -> None:
+def move_durably(source: str | Path, target: Path) -> None:
     """Rename an already synced file to `target`, making its folder if needed, and make the entry durable."""
     try:
         os.rename(source, target)
