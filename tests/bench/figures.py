@@ -194,9 +194,11 @@ async def large_message(target: Target, *, megabytes: int) -> list[Figure]:
     before, began = target.memory_bytes(), perf_counter()
     await smtp.send(sender.address, [receiver.address], message)
     sent = perf_counter() - began
+    await imap.command("NOOP")
     began = perf_counter()
-    await imap.command("UID FETCH 1 (FLAGS BODY.PEEK[])")
+    parts = await imap.command("UID FETCH 1 (FLAGS BODY.PEEK[])")
     fetched = perf_counter() - began
+    assert max(map(len, parts)) > megabytes * 900_000
     grown = target.memory_bytes() - before
     smtp.close()
     imap.close()

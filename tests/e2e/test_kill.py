@@ -30,18 +30,20 @@ class Ledger:
 async def send_until_killed(relay: Relay, sender: Credentials, receiver: str, ledger: Ledger, name: str) -> None:
     client = await SmtpClient.connect(relay.host, relay.port(465), accept_any_certificate())
     await client.login(sender.address, sender.password)
-    for number in range(10_000):
-        message_id = f"{name}-{number}"
-        ledger.unanswered.add(message_id)
-        size = SIZES[number % len(SIZES)]
-        try:
-            await client.send(
-                sender.address, [receiver], encrypted_message(sender.address, size_bytes=size, message_id=message_id)
-            )
-        except (ConnectionError, asyncio.IncompleteReadError, OSError):
-            return
-        ledger.unanswered.discard(message_id)
-        ledger.accepted.add(message_id)
+    try:
+        for number in range(10_000):
+            message_id = f"{name}-{number}"
+            ledger.unanswered.add(message_id)
+            size = SIZES[number % len(SIZES)]
+            message = encrypted_message(sender.address, size_bytes=size, message_id=message_id)
+            await client.send(sender.address, [receiver], message)
+            ledger.unanswered.discard(message_id)
+            ledger.accepted.add(message_id)
+    except (OSError, asyncio.IncompleteReadError):
+        # The kill ends every connection; what had no answer by then may or may not be stored.
+        return
+    finally:
+        client.close()
 
 
 async def load_and_kill(relay: Relay, senders: list[Credentials], receiver: str, ledger: Ledger, round_: int) -> None:
