@@ -138,6 +138,10 @@ class HeaderBlock:
             raise MessageError("a field that may occur once occurs again")
         return self.first(name)
 
+    def fields(self) -> list[tuple[bytes, bytes]]:
+        """Every field in order: its name in lower case, and the raw field, folded as received, its CR LF included."""
+        return [(name, field[0]) for field, name in zip(self._fields, self._names, strict=True)]
+
     def without(self, names: Collection[bytes]) -> "HeaderBlock":
         """All fields but those called one of `names` (in lower case)."""
         kept = [field for field, name in zip(self._fields, self._names, strict=True) if name not in names]
