@@ -9,13 +9,14 @@ from base64 import b64decode, b64encode
 
 from chatmail.imap.syntax import ImapSyntaxError
 
+_PLAIN = re.compile(rb"[\x20-\x25\x27-\x7e]*")
 _SHIFTED = re.compile(r"&([A-Za-z0-9+,]*+)-")
 _TO_SHIFT = re.compile(r"&|[^\x20-\x7e]+")
 
 
 def decode(name: bytes) -> str:
     """The name that `name` spells. Raises `ImapSyntaxError` where it is no modified UTF-7, or not the one spelling."""
-    if name.isascii() and b"&" not in name:
+    if _PLAIN.fullmatch(name):
         return name.decode("ascii")
     try:
         decoded = _SHIFTED.sub(_decode_run, name.decode("ascii"))

@@ -104,8 +104,8 @@ def test_commands_in_the_wrong_state_are_bad(state: State, line: bytes, text: st
 
 @pytest.mark.parametrize(
     ("line", "tag"),
-    [(b"A XYZZY", "A"), (b"A NOOP 1", "A"), (b"A NO\0OP", "A"), (b"", None), (b"GET\t/", None), (b"\x16\x03\x01", None)],
-)  # fmt: skip
+    [(b"A XYZZY", "A"), (b"A NOOP 1", "A"), (b"A NO\0OP", "A"), (b"", None), (b"GET\t/", None), (b"\x16\x03", None)],
+)
 def test_what_is_no_command_is_answered_with_its_tag_if_it_has_one(line: bytes, tag: str | None) -> None:
     core = connection(line + b"\nA2 NOOP\n")
     event = core.next_event()

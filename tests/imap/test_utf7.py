@@ -29,6 +29,7 @@ def test_names_are_spelled_in_one_way(wire: bytes, name: str) -> None:
         b"&U,BTFw-&ZeVnLIqe-",
         b"&2D0-",
         b"&AA-",
+        b"a\0b",
         b"Entw\xc3\xbcrfe",
         b"&Jjp-",
         b"&====-",

@@ -1,4 +1,4 @@
-"""An IMAP connection with a session that says yes to everything, for tests of the core and for fuzzing it."""
+"""An IMAP connection with a session that says yes to nearly everything, for tests of the core and for fuzzing it."""
 
 from dataclasses import dataclass, field
 
@@ -17,7 +17,7 @@ from chatmail.imap.events import (
     Wait,
 )
 from chatmail.imap.fragments import Limits
-from chatmail.imap.responses import Continuation, EnabledList, bad, ok
+from chatmail.imap.responses import Continuation, EnabledList, bad, no, ok
 
 SMALL = Limits(line_bytes=2000, literal_bytes=1000, command_bytes=4000, append_bytes=5000, discard_bytes=12000)
 """Limits that tests can reach."""
@@ -51,10 +51,8 @@ class YesSession:
                 return send(Continuation.challenge())
             case TaggedCommand(tag, commands.Enable(names)):
                 return send(EnabledList(names)) + send(ok(tag, "done"))
-            case TaggedCommand(tag, commands.StartTls()):
-                answer = send(ok(tag, "begin"))
-                self.connection.tls_started()
-                return answer
+            case TaggedCommand(tag, commands.StartTls() | commands.Compress()):
+                return send(no(tag, "bytes stay as they are"))
             case TaggedCommand(tag) | IdleDone(tag) | AppendEnd(tag):
                 return send(ok(tag, "done"))
             case AuthenticateResponse(data):

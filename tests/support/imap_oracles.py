@@ -1,0 +1,71 @@
+"""What must hold for any bytes a client sends: the entry functions of the IMAP fuzz targets, run by the fast tests too.
+
+Each takes arbitrary bytes and raises only if the project has a bug.
+"""
+
+from chatmail.imap import utf7
+from chatmail.imap.commands import TaggedCommand
+from chatmail.imap.events import AppendBegin, AppendData, AppendNext, BadCommand, Event
+from chatmail.imap.parse_command import parse_command, tag_of
+from chatmail.imap.syntax import ImapSyntaxError
+from tests.support.imap_core import YesSession, yes_session
+
+
+def check_command(data: bytes) -> None:
+    """The grammar: a command, whose tag is the one a refusal would carry, or the documented error."""
+    for utf8_names in (False, True):
+        try:
+            tagged = parse_command(data, utf8_names=utf8_names)
+        except ImapSyntaxError as error:
+            assert str(error).isascii()
+            continue
+        assert isinstance(tagged, TaggedCommand) and tagged.tag == tag_of(data)
+
+
+def check_conversation(data: bytes) -> None:
+    """The connection: whole = octet by octet, in events and in what is written; nothing is raised or kept for long."""
+    for logged_in in (False, True):
+        whole = yes_session(data, logged_in=logged_in)
+        bytewise = yes_session(logged_in=logged_in)
+        for start in range(len(data)):
+            bytewise.feed(data[start : start + 1])
+        assert whole.written == bytewise.written
+        assert normal(whole.events) == normal(bytewise.events)
+        _check_appends(whole)
+
+
+def normal(events: list[Event]) -> list[Event]:
+    """The events with adjacent pieces of a message joined, and without those of a message that turned out bad."""
+    joined: list[Event] = []
+    for event in events:
+        last = joined[-1] if joined else None
+        if isinstance(last, AppendData) and isinstance(event, AppendData):
+            joined[-1] = AppendData(last.data + event.data)
+        elif isinstance(last, AppendData) and isinstance(event, BadCommand):
+            joined[-1] = event
+        else:
+            joined.append(event)
+    return joined
+
+
+def _check_appends(session: YesSession) -> None:
+    """No message is longer than it was announced, and pieces come only after an announcement."""
+    left = 0
+    for event in session.events:
+        match event:
+            case AppendBegin(message=message) | AppendNext(message):
+                left = message.size_bytes
+            case AppendData(data):
+                left -= len(data)
+                assert data and left >= 0
+            case BadCommand():
+                left = 0
+
+
+def check_mailbox_name(data: bytes) -> None:
+    """Modified UTF-7: a name has one spelling, and a spelling one name."""
+    try:
+        name = utf7.decode(data)
+    except ImapSyntaxError:
+        return
+    assert utf7.encode(name) == data
