@@ -35,6 +35,11 @@ def header_fields(header: bytes) -> dict[bytes, bytes]:
     return fields
 
 
+def field_values(header: bytes, name: bytes) -> list[bytes]:
+    """All values of the fields called `name` (lower case), unfolded and stripped."""
+    return [_UNFOLD.sub(b"", value).strip() for each, value in _FIELD.findall(header) if each.lower() == name]
+
+
 def parse_parameters(value: bytes) -> Parameters:
     """The `; name=value` parameters of a structured field, quotes removed, names as written."""
     return tuple(

@@ -21,7 +21,7 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 from chatmail.imap import search_keys as keys
-from chatmail.imap.part_tree import Part, header_fields, scan_parts
+from chatmail.imap.part_tree import Part, field_values, header_fields, scan_parts
 from chatmail.imap.sequence_set import MessageSet, Range, SequenceSet, UidSet, merge, ranges_of
 from chatmail.mail.changes import MessageRecord, SeqNum, Uid
 
@@ -237,8 +237,7 @@ def _text_test(key: keys.HeaderContains | keys.BodyContains | keys.TextContains)
 
 
 def _header_contains(header: bytes, name: bytes, wanted: str) -> bool:
-    value = header_fields(header).get(name)
-    return value is not None and wanted in _decode_words(value).casefold()
+    return any(wanted in _decode_words(value).casefold() for value in field_values(header, name))
 
 
 def _decode_words(value: bytes) -> str:

@@ -1,0 +1,47 @@
+"""Plays every `tests/dialogues/*.imap` against the service, over TLS; the form is in `tests.support.dialogue`.
+
+Comments prepare it: `# mail: N` delivers N messages to alice, `# login: alice bob` logs clients in beforehand
+(in the order in which they first speak), and `# select: INBOX -` has them select a mailbox. The account of alice exists.
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.support.dialogue import DIALOGUES, play
+from tests.support.imap import ImapPeer, ImapServer, imap_server, plain_message
+
+FILES = sorted(DIALOGUES.glob("*.imap"))
+
+
+def directive(text: str, name: str) -> list[str]:
+    found = re.search(rf"^# {name}: (.*)$", text, re.MULTILINE)
+    return found[1].split() if found else []
+
+
+async def prepare(server: ImapServer, text: str) -> list[ImapPeer]:
+    """The clients that are logged in, in order."""
+    (await server.logged_in("alice")).hang_up()
+    for number in range(int((directive(text, "mail") or ["0"])[0])):
+        await server.deliver(plain_message(f"message{number + 1}"))
+    clients = [await server.logged_in(name) for name in directive(text, "login")]
+    for client, mailbox in zip(clients, directive(text, "select"), strict=False):
+        if mailbox != "-":
+            await client.ok(f"SELECT {mailbox}")
+    return clients
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+async def test_the_dialogue_goes_as_written(path: Path, tmp_path: Path) -> None:
+    async with imap_server(tmp_path / "data") as server:
+        clients = await prepare(server, path.read_text())
+
+        async def connect() -> ImapPeer:
+            return clients.pop(0) if clients else await server.connect()
+
+        await play(path, connect)
+
+
+def test_there_are_dialogues() -> None:
+    assert FILES
