@@ -12,7 +12,8 @@ from chatmail.mail.address import Address
 from chatmail.mail.changes import AccountId, MailboxChanges, MailboxId, MailboxRemoved
 from chatmail.storage.database import Reader
 from chatmail.storage.interface import Account
-from chatmail.storage.writer import Transaction, Writer
+from chatmail.storage.transaction import Transaction
+from chatmail.storage.writer import Writer
 
 DEFAULT_MAILBOXES: Final = (("INBOX", ""), ("Sent", "\\Sent"), ("Trash", "\\Trash"), ("DeltaChat", ""))
 """Names and special-use attributes (RFC 6154) of what every account has from the beginning."""
@@ -82,7 +83,7 @@ class Accounts:
 
     async def remove(self, account_id: AccountId) -> None:
         """See `AccountStore.remove`. The messages become unreachable at once and leave the disk soon after."""
-        await self._writer.submit(lambda transaction: _remove(transaction, account_id))
+        await self._writer.submit(lambda transaction: _remove(transaction, account_id), heavy=True)
 
     async def usage_bytes(self, account_id: AccountId) -> int:
         """See `AccountStore.usage_bytes`. Raises `StorageError` if the account is gone."""

@@ -16,7 +16,7 @@ from chatmail.errors import StorageError
 from chatmail.storage.database import Reader, among, storage_errors
 from chatmail.storage.layout import DataLayout
 from chatmail.storage.staging import IncomingBody
-from chatmail.storage.writer import Transaction
+from chatmail.storage.transaction import Transaction
 
 CACHE_BYTES: Final = 16 << 20
 """Whole recent bodies in memory: about 3,000 chat messages, which are fetched within seconds of their delivery."""

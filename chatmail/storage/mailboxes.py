@@ -32,10 +32,11 @@ from chatmail.storage.interface import (
     StagedBody,
     StoredBody,
 )
-from chatmail.storage.messages import EXPUNGED_MODSEQS, Messages
+from chatmail.storage.messages import EXPUNGED_MODSEQS, LIGHT_MESSAGES, Messages
 from chatmail.storage.staging import Stage, own_body
+from chatmail.storage.transaction import Transaction
 from chatmail.storage.uid_ranges import decode_uids
-from chatmail.storage.writer import Transaction, Writer
+from chatmail.storage.writer import Writer
 
 MAX_MAILBOXES: Final = 256
 """Of one account."""
@@ -96,7 +97,7 @@ class Mailboxes:
 
     async def remove(self, mailbox_id: MailboxId) -> None:
         """See `MailboxStore.remove`. The messages become unreachable at once and leave the disk soon after."""
-        await self._writer.submit(lambda transaction: _remove(transaction, mailbox_id))
+        await self._writer.submit(lambda transaction: _remove(transaction, mailbox_id), heavy=True)
 
     async def rename(self, mailbox_id: MailboxId, name: str) -> bool:
         """See `MailboxStore.rename`."""
@@ -201,7 +202,7 @@ class Mailboxes:
         def job(transaction: Transaction) -> frozenset[Uid]:
             return self._messages.store_flags(transaction, mailbox_id, uids, mode, flags, unchanged_since, origin)
 
-        return await self._writer.submit(job)
+        return await self._writer.submit(job, heavy=len(uids) > LIGHT_MESSAGES)
 
     async def expunge(
         self, mailbox_id: MailboxId, uids: Collection[Uid] | None = None, *, origin: object = None
@@ -209,15 +210,17 @@ class Mailboxes:
         """See `MailboxStore.expunge`. Many messages go in several transactions, so that nobody else waits long."""
 
         def job(transaction: Transaction) -> Sequence[Uid]:
-            return self._messages.expunge(transaction, mailbox_id, uids, EXPUNGE_SLICE, origin)
+            return self._messages.expunge(transaction, mailbox_id, uids, limit, origin)
 
+        # Most often one message or a few go: a slice that is light is tried first.
         gone: list[Uid] = []
+        limit = LIGHT_MESSAGES
         while True:
-            slice_gone = await self._writer.submit(job)
+            slice_gone = await self._writer.submit(job, heavy=limit > LIGHT_MESSAGES)
             gone += slice_gone
-            if len(slice_gone) < EXPUNGE_SLICE:
-                break
-        return gone
+            if len(slice_gone) < limit:
+                return gone
+            limit = EXPUNGE_SLICE
 
     async def copy(
         self, mailbox_id: MailboxId, uids: Collection[Uid], target: MailboxId, *, move: bool, origin: object = None
@@ -228,7 +231,7 @@ class Mailboxes:
         def job(transaction: Transaction) -> Mapping[Uid, Uid] | None:
             return self._messages.copy(transaction, mailbox_id, uids, target, move, now, origin)
 
-        return await self._writer.submit(job)
+        return await self._writer.submit(job, heavy=len(uids) > LIGHT_MESSAGES)
 
 
 def _canonical(name: str) -> str:

@@ -27,11 +27,14 @@ from chatmail.storage.database import Row, among
 from chatmail.storage.flags import DELETED_BIT, combine_flags, decode_flags, encode_flags
 from chatmail.storage.interface import DeliveryOutcome, FlagsMode
 from chatmail.storage.staging import IncomingBody
+from chatmail.storage.transaction import Transaction
 from chatmail.storage.uid_ranges import encode_uids
-from chatmail.storage.writer import Transaction
 
 EXPUNGED_MODSEQS: Final = 128
 """How far back, in MODSEQ, what was expunged from a mailbox is remembered: some two kilobytes for each at most."""
+
+LIGHT_MESSAGES: Final = 50
+"""An operation on more messages than these is heavy work for the writer: it takes a millisecond or more."""
 
 _INSERT_MESSAGE: Final = (
     "INSERT INTO messages (mailbox_id, uid, modseq, flags, keywords, size_bytes, received_at, saved_at, body_id)"

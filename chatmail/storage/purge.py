@@ -10,7 +10,7 @@ from typing import Final
 
 from chatmail.storage.bodies import BodyTable
 from chatmail.storage.layout import DataLayout
-from chatmail.storage.writer import Transaction
+from chatmail.storage.transaction import Transaction
 
 SLICE_MESSAGES: Final = 200
 """Messages removed in one turn: a few milliseconds."""

@@ -18,7 +18,8 @@ from chatmail.storage.atomic import move_durably
 from chatmail.storage.database import storage_errors
 from chatmail.storage.interface import StagedBody
 from chatmail.storage.layout import DataLayout
-from chatmail.storage.writer import Transaction, Writer
+from chatmail.storage.transaction import Transaction
+from chatmail.storage.writer import Writer
 
 T = TypeVar("T")
 
@@ -125,8 +126,9 @@ class Stage:
         """Begin to receive a body."""
         return IncomingBody(header_bytes, f"{self._folder}/{next(self._numbers)}")
 
-    async def store(self, bodies: Sequence[IncomingBody], job: Callable[[Transaction], T]) -> T:
+    async def store(self, bodies: Sequence[IncomingBody], job: Callable[[Transaction], T], *, heavy: bool = False) -> T:
         """Run the job that stores `bodies`; they are the store's until it is settled, even if the caller is gone."""
+        in_files = [body for body in bodies if body.in_file]
 
         def settled(stored: bool) -> None:
             for body in bodies:
@@ -136,13 +138,12 @@ class Stage:
         for body in bodies:
             body.take()
         try:
-            for body in bodies:
-                if body.in_file:
-                    await asyncio.get_running_loop().run_in_executor(self._threads, body.seal)
+            for body in in_files:
+                await asyncio.get_running_loop().run_in_executor(self._threads, body.seal)
         except BaseException:
             settled(False)
             raise
-        return await self._writer.submit(job, settled)
+        return await self._writer.submit(job, settled, heavy=heavy or bool(in_files))
 
 
 def own_body(body: StagedBody) -> IncomingBody:

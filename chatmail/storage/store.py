@@ -44,12 +44,13 @@ from chatmail.storage.interface import (
 )
 from chatmail.storage.layout import DataLayout, FolderLock, prepare
 from chatmail.storage.mailboxes import Mailboxes
-from chatmail.storage.messages import Messages
+from chatmail.storage.messages import LIGHT_MESSAGES, Messages
 from chatmail.storage.purge import Purge
 from chatmail.storage.schema import migrate
 from chatmail.storage.staging import Stage, own_body
 from chatmail.storage.sweep import sweep
-from chatmail.storage.writer import Transaction, Writer
+from chatmail.storage.transaction import Transaction
+from chatmail.storage.writer import Writer
 
 __all__ = [
     "Account",
@@ -141,7 +142,8 @@ class Store:
                 for body, delivery in zip(bodies, deliveries, strict=True)
             ]
 
-        return await self._stage.store(bodies, job)
+        heavy = sum(len(delivery.recipients) for delivery in deliveries) > LIGHT_MESSAGES
+        return await self._stage.store(bodies, job, heavy=heavy)
 
     async def check(self) -> tuple[str, ...]:
         """Read everything and say, in a sentence each, what is not as it should be; takes minutes for a large store."""

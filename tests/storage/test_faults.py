@@ -117,7 +117,7 @@ async def test_a_file_that_may_not_grow_fails_its_caller_and_nobody_later(tmp_pa
                 for _ in range(10):
                     await deliver(store, "alice", text=TEXT)
         with pytest.raises(StorageError):
-            staged(store, TEXT * 20)
+            staged(store, bytes(wal_bytes + 100_000))
         accepted = len(await messages(store, (await inbox(store, account)).mailbox_id))
     await deliver(store, "alice", text=TEXT)
     assert len(await messages(store, (await inbox(store, account)).mailbox_id)) == accepted + 1

@@ -13,7 +13,8 @@ from chatmail.errors import StorageError
 from chatmail.mail.changes import MailboxChanges, MailboxId, MailboxRemoved
 from chatmail.storage.broadcast import ChangeBroadcast
 from chatmail.storage.database import connect
-from chatmail.storage.writer import Transaction, Writer
+from chatmail.storage.transaction import Transaction
+from chatmail.storage.writer import Writer
 
 MAILBOX = MailboxId(7)
 
@@ -37,7 +38,7 @@ class Desk:
 
     def hold_up(self) -> "asyncio.Task[bool]":
         self.go.clear()
-        return asyncio.create_task(self.writer.submit(lambda transaction: self.go.wait()))
+        return asyncio.create_task(self.writer.submit(lambda transaction: self.go.wait(), heavy=True))
 
     def numbers(self) -> list[int]:
         return [number for (number,) in self.reading.execute("SELECT number FROM numbers ORDER BY number")]
