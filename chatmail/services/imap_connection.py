@@ -215,7 +215,7 @@ class ImapConnection(asyncio.Protocol):
             return
         self._written_at = self._loop.time()
         self._transport.write(output[0] if len(output) == 1 else b"".join(output))
-        if self._drained is not None and self._transport.get_write_buffer_size() > MAX_UNSENT_PUSH_BYTES:
+        if self._drained is not None and self.unsent_bytes > MAX_UNSENT_PUSH_BYTES:
             self._transport.abort()
 
     def end(self, response: StatusResponse) -> None:
@@ -243,6 +243,17 @@ class ImapConnection(asyncio.Protocol):
         self.push()
         if self._transport is not None:
             self._transport.close()
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the peer does not take what was written."""
+        return self._drained is not None
+
+    @property
+    def unsent_bytes(self) -> int:
+        """What waits in memory for the peer."""
+        waiting = 0 if self._transport is None else self._transport.get_write_buffer_size()
+        return waiting + self._output_bytes
 
     # --- the conversation -------------------------------------------------------------------------------------------
 
@@ -332,7 +343,11 @@ class ImapConnection(asyncio.Protocol):
             raise SessionEnd(bye("Too many errors"))
 
     async def _start_tls(self, tag: str) -> None:
-        """STARTTLS: what the client sent in clear after it never becomes a command."""
+        """STARTTLS: what the client sent in clear after it never becomes a command.
+
+        `start_tls` takes the transport's bytes from us before it first waits: what `data_received` gets from there on is
+        decrypted already, and may come before the handshake's task is told of its end.
+        """
         context = self._starttls_context
         if context is None or self._session.state.is_encrypted:
             self.send(bad(tag, "TLS is already on"))
@@ -342,6 +357,8 @@ class ImapConnection(asyncio.Protocol):
         transport = self._transport
         if transport is None:
             raise SessionEnd(None)
+        self._core.tls_started()
+        self._is_reading_paused = True  # nobody pauses the transport under the handshake
         try:
             secured = await self._loop.start_tls(
                 transport,
@@ -357,8 +374,8 @@ class ImapConnection(asyncio.Protocol):
             raise SessionEnd(None)
         self._transport = secured
         self._transport.set_write_buffer_limits(high=_FULL_BYTES)
+        self._is_reading_paused = False
         self._session.state.is_encrypted = True
-        self._core.tls_started()
 
     # --- deadlines --------------------------------------------------------------------------------------------------
 

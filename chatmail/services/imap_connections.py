@@ -42,6 +42,10 @@ class ImapConnections:
         """How many there are."""
         return len(self._open)
 
+    def all(self) -> tuple[ImapConnection, ...]:
+        """All that are open."""
+        return tuple(self._open)
+
     def serve(self, tasks: asyncio.TaskGroup) -> None:
         """Accept connections from now on; their commands become tasks of `tasks`."""
         self._tasks = tasks
@@ -49,10 +53,13 @@ class ImapConnections:
 
     def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
-        now = loop.time()
+        self.check_deadlines(loop.time())
+        self._timer = loop.call_later(SWEEP_SECONDS, self._sweep)
+
+    def check_deadlines(self, now: float) -> None:
+        """End what has taken too long at `now`, the loop's time; keep idling connections alive."""
         for connection in tuple(self._open):
             connection.check_deadlines(now)
-        self._timer = loop.call_later(SWEEP_SECONDS, self._sweep)
 
     def opened(self, connection: ImapConnection, peer_host: str) -> StatusResponse | None:
         """Count a new connection. What it is told if it may not begin."""

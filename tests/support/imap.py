@@ -14,6 +14,7 @@ from tempfile import mkdtemp
 from chatmail.config import Config, LimitsConfig, MailConfig, MetadataConfig
 from chatmail.login import Login
 from chatmail.mail.address import Address
+from chatmail.mail.changes import AccountId
 from chatmail.mail.message import header_length
 from chatmail.net.certificate_files import server_context
 from chatmail.services.imap import ImapService
@@ -169,6 +170,14 @@ class ImapServer:
         peer = await self.logged_in(name)
         await peer.ok(f'SELECT "{mailbox}"')
         return peer
+
+    async def account_id(self, name: str) -> AccountId:
+        """The account of a person."""
+        parsed = Address.parse(address(name))
+        assert parsed is not None
+        account = await self.store.accounts.find(parsed)
+        assert account is not None
+        return account.account_id
 
     async def deliver(self, message: bytes, name: str = "alice") -> None:
         """Put a message into somebody's INBOX."""
