@@ -1,0 +1,250 @@
+"""The one door for the installer and the dashboard to everything else: values, and functions that do the work.
+
+All functions are synchronous and may be called from any thread; those that wait for the network or change the machine
+say so. What goes wrong and a person can mend is an `OperatorError` whose `str()` is one sentence. The implementation is
+in `chatmail.installation`; commands of `chatmail.cli` use the same functions.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from random import SystemRandom
+
+from chatmail import __version__ as VERSION
+from chatmail.config import Config, parse_config
+from chatmail.dns.compare import CheckState, RecordCheck
+from chatmail.dns.records import DnsRecord
+from chatmail.dns.report import DnsReport, ReverseCheck, is_propagating
+from chatmail.errors import ConfigError, OperatorError
+from chatmail.installation import certificate as _certificate
+from chatmail.installation import naming as _naming
+from chatmail.installation import plan as _plan
+from chatmail.installation import preflight as _preflight
+from chatmail.installation import removal as _removal
+from chatmail.installation import state as _state
+from chatmail.installation import steps as _steps
+from chatmail.installation.answers import (
+    EXPLANATIONS,
+    Answers,
+    DomainAnswer,
+    DomainKind,
+    DomainProblem,
+    validate_domain,
+)
+from chatmail.installation.certificate import CertificateRefusedError, ObtainedCertificate
+from chatmail.installation.config_file import new_config_text
+from chatmail.installation.findings import PreflightCheck, PreflightState
+from chatmail.installation.firewall import Firewall, OpenPort, firewall_commands, open_ports
+from chatmail.installation.host import ThisHost
+from chatmail.installation.naming import DnsRecords, RecordRendering, RenderedRecord, Resolution
+from chatmail.installation.places import READ_LOG, Places
+from chatmail.installation.plan import Action, Plan, PlannedItem
+from chatmail.installation.preflight import PreflightOptions
+from chatmail.installation.record import Record, make_folder, read_record, write_record
+from chatmail.installation.removal import RemovalPlan
+from chatmail.installation.state import InstalledState
+from chatmail.installation.steps import STEPS as _STEPS
+from chatmail.installation.steps import InstallError, LeftBehind, StepReport, StepState
+from chatmail.invite_link import (
+    accepts_dcaccount,
+    dcaccount_link,
+    login_link,
+    qr_terminal,
+    random_credentials,
+    web_url,
+)
+
+__all__ = [
+    "EXPLANATIONS",
+    "INSTALL_STEPS",
+    "VERSION",
+    "WORTH_REMEMBERING",
+    "Action",
+    "Answers",
+    "CertificateRefusedError",
+    "CheckState",
+    "Config",
+    "ConfigError",
+    "DnsRecord",
+    "DnsRecords",
+    "DnsReport",
+    "DomainAnswer",
+    "DomainKind",
+    "DomainProblem",
+    "Firewall",
+    "InstallError",
+    "InstalledState",
+    "LeftBehind",
+    "ObtainedCertificate",
+    "OpenPort",
+    "OperatorError",
+    "Plan",
+    "PlannedItem",
+    "PreflightCheck",
+    "PreflightOptions",
+    "PreflightState",
+    "RecordCheck",
+    "RecordRendering",
+    "RemovalPlan",
+    "RenderedRecord",
+    "Resolution",
+    "ReverseCheck",
+    "StepReport",
+    "StepState",
+    "accepts_dcaccount",
+    "check_dns",
+    "config_of",
+    "dns_records",
+    "firewall_commands",
+    "install",
+    "installed_state",
+    "is_propagating",
+    "left_behind",
+    "obtain_certificate",
+    "open_ports",
+    "plan",
+    "plan_removal",
+    "preflight",
+    "qr_code",
+    "remember",
+    "resolve_now",
+    "sign_up_link",
+    "uninstall",
+    "validate_domain",
+    "web_address",
+]
+
+INSTALL_STEPS: dict[str, str] = {name: sentence for name, (sentence, _work) in _STEPS.items()}
+"""The steps of `install` by name, with what is said of each; shown before and while they are done."""
+
+WORTH_REMEMBERING = (
+    ("chatmail status", "how the server is doing"),
+    ("chatmail doctor", "checks everything from the outside in"),
+    (READ_LOG, "what the server has to say"),
+)
+"""The three commands worth remembering, each with what it does."""
+
+# --- before anything is touched -------------------------------------------------------------------------------------
+
+
+def preflight(options: PreflightOptions | None = None) -> Iterator[PreflightCheck]:
+    """Look at this machine; each check is yielded once made. Waits for the network at its end, changes nothing."""
+    return _preflight.preflight(Places(), ThisHost(), options or PreflightOptions())
+
+
+def installed_state() -> InstalledState:
+    """What is installed here, complete or not; with the answers to begin with where there are any."""
+    return _state.installed_state(Places(), ThisHost())
+
+
+def resolve_now(domain: str, resolvers: Sequence[str] = (), own_addresses: Sequence[str] = ()) -> Resolution:
+    """What the domain leads to now, and whether that is here. Waits for the network."""
+    return _naming.resolve_now(domain, resolvers, own_addresses)
+
+
+def config_of(answers: Answers) -> Config:
+    """The configuration the answers make. Raises `ConfigError` in one sentence where they do not fit together."""
+    return parse_config(new_config_text(answers))
+
+
+def plan(answers: Answers) -> Plan:
+    """Exactly what `install` would do here. Changes nothing. Raises `OperatorError`."""
+    return _plan.make_plan(answers, Places())
+
+
+# --- name and certificate, which may come before the installation ---------------------------------------------------
+
+
+def remember(answers: Answers) -> None:
+    """Keep the answers, so that whoever leaves now can come back; `uninstall` forgets them. Raises `OSError`."""
+    places = Places()
+    record = read_record(places) or Record()
+    if not record.complete:
+        write_record(places, replace(record, answers=asdict(answers)))
+
+
+def dns_records(answers: Answers, own_addresses: Sequence[str] = ()) -> DnsRecords:
+    """The records to create, in three renderings. `own_addresses` where this machine does not know its outer ones.
+
+    Makes the DKIM key, and for it the data folder, if they are not there. Raises `OperatorError`.
+    """
+    config = config_of(answers)
+    _make_data_dir(config)
+    return _naming.dns_records(config, own_addresses)
+
+
+def check_dns(records: DnsRecords, resolvers: Sequence[str] = ()) -> DnsReport:
+    """Compare them with the authoritative servers now. Waits for the network: seconds."""
+    return _naming.check_records(records, resolvers)
+
+
+def obtain_certificate(answers: Answers, on_step: Callable[[str], None] = lambda _text: None) -> ObtainedCertificate:
+    """Have the certificate now, through the running server or on ports 443 and 80 where none runs; seconds to minutes.
+
+    Raises `CertificateRefusedError`, which knows the step, and `OperatorError`.
+    """
+    config = config_of(answers)
+    _make_data_dir(config)
+    return _certificate.obtain_certificate(config, on_step)
+
+
+def _make_data_dir(config: Config) -> None:
+    """Made before it is needed by the server; the record says so, for `install` and `uninstall`."""
+    places, folder = Places(), Path(config.data_dir)
+    if folder.exists():
+        return
+    try:
+        record = read_record(places) or Record()
+        write_record(places, replace(record.with_made(str(folder)), complete=False))
+        make_folder(folder, 0o700)
+    except OSError as error:
+        raise OperatorError(f"{error.filename} cannot be made ({error.strerror}); run this as root.") from None
+
+
+# --- changing the machine -------------------------------------------------------------------------------------------
+
+
+def install(plan: Plan, on_step: Callable[[StepReport], None] = lambda _report: None) -> bool:
+    """Do what the plan says; whether anything was changed (a second time nothing is). Takes seconds.
+
+    Raises `InstallError`, which knows the step, what is left behind, and the server's last log lines if it did not
+    start. `KeyboardInterrupt` passes through; `left_behind` says what lies there then.
+    """
+    return _steps.install(plan, Places(), ThisHost(), on_step)
+
+
+def left_behind() -> LeftBehind:
+    """What a run that was interrupted left: the previous state, or one that the next run resumes."""
+    return _steps.left_behind(Places())
+
+
+def plan_removal(*, remove_data: bool) -> RemovalPlan:
+    """What `uninstall` would remove. Changes nothing."""
+    return _removal.plan_removal(Places(), remove_data=remove_data)
+
+
+def uninstall(plan: RemovalPlan, on_step: Callable[[StepReport], None] = lambda _report: None) -> None:
+    """Remove it, also an installation that did not come to its end. Raises `OperatorError`; may be run again."""
+    _removal.uninstall(plan, Places(), ThisHost(), on_step)
+
+
+# --- what to show at the end ----------------------------------------------------------------------------------------
+
+
+def web_address(config: Config) -> str:
+    """The page where people get an account."""
+    return web_url(config)
+
+
+def sign_up_link(config: Config) -> str:
+    """A link for a phone: everybody who opens it gets an account, or where clients cannot use such a link, one account."""
+    return (
+        dcaccount_link(config)
+        if accepts_dcaccount(config)
+        else login_link(config, random_credentials(SystemRandom(), config))
+    )
+
+
+def qr_code(link: str, *, colored: bool = False) -> str:
+    """The link as a QR code for a terminal; `colored` sets its colours, for light terminals too."""
+    return qr_terminal(link, colored=colored)
