@@ -69,7 +69,7 @@ class _Phase(Enum):
     OVER = auto()
 
 
-_LISTENING: Final = frozenset((_Phase.READING, _Phase.APPENDING, _Phase.CONTINUING))
+_LISTENING: Final = (_Phase.READING, _Phase.APPENDING, _Phase.CONTINUING)
 
 
 class Connection:

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
+MAX_LITERALS: Final = 1000
+"""In one command. Each costs more to find than its octets to read, so that many empty ones would be a cheap attack."""
+
 # literal = "{" number64 ["+"] "}" CRLF *CHAR8; literal8 = "~{" number64 ["+"] "}" CRLF *OCTET
 _ANNOUNCEMENT = re.compile(rb"(~?)\{([0-9]{1,40})(\+?)\}\Z")
 _LONGEST_ANNOUNCEMENT: Final = 48
@@ -113,7 +116,17 @@ class _Mode(Enum):
 class Fragments:
     """Reads one stream."""
 
-    __slots__ = ("_data", "_discarded", "_literal_bytes", "_mode", "_position", "_scanned", "_text", "limits")
+    __slots__ = (
+        "_data",
+        "_discarded",
+        "_literal_bytes",
+        "_literals",
+        "_mode",
+        "_position",
+        "_scanned",
+        "_text",
+        "limits",
+    )
 
     def __init__(self, limits: Limits) -> None:
         """Begin before the first byte; `limits` may be replaced between two commands."""
@@ -124,6 +137,7 @@ class Fragments:
         self._mode = _Mode.LINE
         self._text: bytearray | None = None
         self._literal_bytes = 0
+        self._literals = 0
         self._discarded = 0
 
     # --- bytes in ---------------------------------------------------------------------------------------------------
@@ -144,7 +158,7 @@ class Fragments:
     def clear(self) -> None:
         """Forget everything that was received: after STARTTLS nothing of it may count (RFC 9051 §11.1)."""
         self._data, self._position, self._scanned = b"", 0, 0
-        self._text, self._mode = None, _Mode.LINE
+        self._text, self._mode, self._literals = None, _Mode.LINE, 0
 
     @property
     def buffered_bytes(self) -> int:
@@ -170,14 +184,12 @@ class Fragments:
         """What comes next, or None if more bytes are needed. After `Announced` a decision has to come first."""
         while True:
             mode = self._mode
-            fragment = self._read(mode)
+            fragment = self._line() if mode is _Mode.LINE else self._read(mode)
             if fragment is not None or self._mode is mode:
                 return fragment
 
     def _read(self, mode: _Mode) -> Fragment | None:
         match mode:
-            case _Mode.LINE:
-                return self._line()
             case _Mode.COLLECT:
                 self._collect()
                 return None
@@ -211,13 +223,17 @@ class Fragments:
         if self._text is None:
             return CommandText(line[:length])
         text, self._text = bytes(self._text) + line[:length], None
+        self._literals = 0
         return CommandText(text)
 
     def _line_limit(self) -> int:
         used = len(self._text) if self._text is not None else 0
         return min(self.limits.line_bytes, self.limits.command_bytes - used)
 
-    def _announce(self, line: bytes, match: re.Match[bytes]) -> Announced:
+    def _announce(self, line: bytes, match: re.Match[bytes]) -> Announced | TooMuch:
+        self._literals += 1
+        if self._literals > MAX_LITERALS:
+            return self._give_up()
         text = self._text if self._text is not None else bytearray()
         literal = LiteralSize(int(match[2]), not match[3], bool(match[1]))
         self._literal_bytes = literal.size_bytes
@@ -265,6 +281,7 @@ class Fragments:
     def refuse(self) -> None:
         """The client waits for leave and does not get it: the command ends here (RFC 9051 §4.3)."""
         self._text, self._mode = None, _Mode.LINE
+        self._literals = 0
 
     def discard(self) -> None:
         """Read what is left of the literal and what follows up to the end of the command, and keep nothing.
@@ -312,11 +329,14 @@ class Fragments:
         """A line has been dropped; `tail` is its end."""
         match = _ANNOUNCEMENT.search(tail.removesuffix(b"\n").removesuffix(b"\r"))
         if match is not None and match[3]:
+            self._literals += 1
+            if self._literals > MAX_LITERALS:
+                return self._give_up()
             self._literal_bytes = int(match[2])
             self._mode = _Mode.SKIP_LITERAL
             return None
         head, self._text = self.text(_KEPT_HEAD), None
-        self._mode = _Mode.LINE
+        self._mode, self._literals = _Mode.LINE, 0
         return Discarded(head)
 
     def _give_up(self) -> TooMuch:

@@ -20,6 +20,9 @@ from chatmail.mail.changes import SYSTEM_FLAGS, Flag, ModSeq
 
 T = TypeVar("T")
 
+MAX_MAILBOX_OCTETS: Final = 1000
+"""As written; several times what file systems and other servers allow."""
+
 # ATOM-CHAR = <any CHAR except atom-specials>
 # atom-specials = "(" / ")" / "{" / SP / CTL / list-wildcards / quoted-specials / resp-specials
 _ATOM = re.compile(rb"[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]+")
@@ -29,7 +32,6 @@ _ASTRING = re.compile(rb"[!#$&'+,\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~\x80-\xff]+")
 _LIST_MAILBOX = re.compile(rb"[!#$%&'*+,\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~\x80-\xff]+")
 # quoted = DQUOTE *QUOTED-CHAR DQUOTE; QUOTED-CHAR = <any TEXT-CHAR except quoted-specials> / "\" quoted-specials
 _QUOTED = re.compile(rb'"([^"\\\r\n\0]*+(?:\\["\\][^"\\\r\n\0]*+)*+)"')
-_ESCAPED = re.compile(rb'\\(["\\])')
 # literal = "{" number64 ["+"] "}" CRLF *CHAR8
 _LITERAL = re.compile(rb"\{([0-9]{1,19})\+?\}\r?\n")
 _NUMBER = re.compile(rb"[0-9]{1,20}+")
@@ -121,7 +123,10 @@ class Cursor:
             self.fail("a quoted string")
         self.position = match.end()
         value = match[1]
-        return _ESCAPED.sub(rb"\1", value) if b"\\" in value else value
+        if b"\\" not in value:
+            return value
+        # NUL, which no quoted string holds, keeps the place of a resolved backslash.
+        return value.replace(b"\\\\", b"\0").replace(b'\\"', b'"').replace(b"\0", b"\\")
 
     def literal(self) -> bytes:
         """`literal = "{" number64 ["+"] "}" CRLF *CHAR8`; NUL is no CHAR8."""
@@ -251,6 +256,8 @@ class Cursor:
         return self._name(match[0])
 
     def _name(self, raw: bytes) -> str:
+        if len(raw) > MAX_MAILBOX_OCTETS:
+            self.fail("a shorter mailbox name")
         if raw.upper() == b"INBOX":
             return "INBOX"
         name = self.text_of(raw) if self.utf8_names or not raw.isascii() else utf7.decode(raw)

@@ -35,6 +35,7 @@ from chatmail.mail.changes import ModSeq
 
 MAX_TAG_OCTETS: Final = 128
 MAX_FLAGS: Final = 100
+MAX_CAPABILITIES: Final = 50
 
 # command = tag SP (command-any / …) CRLF; tag = 1*<any ASTRING-CHAR except "+">
 _TAG = re.compile(rb"[!#$&',\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~]{1,%d}(?= |\Z)" % MAX_TAG_OCTETS)
@@ -131,7 +132,7 @@ def _enable(cursor: Cursor) -> commands.Enable:
     """`enable = "ENABLE" 1*(SP capability)`."""
     cursor.space()
     names = [cursor.keyword().decode("ascii")]
-    while cursor.skip(b" "):
+    while len(names) < MAX_CAPABILITIES and cursor.skip(b" "):
         names.append(cursor.keyword().decode("ascii"))
     return commands.Enable(tuple(names))
 

@@ -26,12 +26,13 @@ class Append:
 
 CommandType = type[Command] | type[Append]
 
-_ANY: Final = frozenset((State.NOT_AUTHENTICATED, State.AUTHENTICATED, State.SELECTED))
-_LOGGED_IN: Final = frozenset((State.AUTHENTICATED, State.SELECTED))
-_NOT_LOGGED_IN: Final = frozenset((State.NOT_AUTHENTICATED,))
-_WITH_MAILBOX: Final = frozenset((State.SELECTED,))
+# Tuples: `in` compares identities there, while a set would hash enumeration members in Python.
+_ANY: Final = (State.NOT_AUTHENTICATED, State.AUTHENTICATED, State.SELECTED)
+_LOGGED_IN: Final = (State.AUTHENTICATED, State.SELECTED)
+_NOT_LOGGED_IN: Final = (State.NOT_AUTHENTICATED,)
+_WITH_MAILBOX: Final = (State.SELECTED,)
 
-ALLOWED: Final[dict[CommandType, frozenset[State]]] = {
+ALLOWED: Final[dict[CommandType, tuple[State, ...]]] = {
     commands.Capability: _ANY,
     commands.Noop: _ANY,
     commands.Logout: _ANY,

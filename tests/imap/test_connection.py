@@ -351,7 +351,7 @@ def test_several_messages_in_one_append() -> None:
     assert following.message.is_binary
 
 
-def test_a_mailbox_of_any_length_may_be_a_literal() -> None:
+def test_a_mailbox_may_be_a_literal_longer_than_what_is_kept_of_a_head() -> None:
     name = b"x" * 900
     session = yes_session(b"A1 APPEND {900+}\r\n" + name + b" {1+}\r\na\r\n")
     begin = session.events[0]

@@ -2,6 +2,7 @@ import pytest
 
 from chatmail.imap.fragments import (
     BEFORE_LOGIN,
+    MAX_LITERALS,
     Announced,
     CommandText,
     Discarded,
@@ -171,3 +172,11 @@ def test_nothing_is_kept_between_commands() -> None:
     rest(fragments)
     assert fragments.buffered_bytes == 0
     assert fragments.text(10) == b""
+
+
+@pytest.mark.parametrize("command", [b"a ", b"x" * 3000])
+def test_too_many_literals_are_the_end(command: bytes) -> None:
+    fragments = reader(command + b"{0+}\r\n" * (MAX_LITERALS + 1), Limits(2000, 1000, 100_000, 0, 100_000))
+    while isinstance(fragment := fragments.next_fragment(), Announced):
+        fragments.collect()
+    assert isinstance(fragment, TooMuch)

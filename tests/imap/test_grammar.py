@@ -102,7 +102,9 @@ def test_after_enabling_imap4rev2_names_are_utf8() -> None:
     assert read(b"Entw&APw-rfe", Cursor.mailbox, utf8_names=True) == "Entw&APw-rfe"
 
 
-@pytest.mark.parametrize("text", [b'""', b"R&D", b"\xff", b'"a\x01b"', b"{3}\r\na\nb", "a\u2028b".encode(), b"&AAo-"])
+@pytest.mark.parametrize(
+    "text", [b'""', b"x" * 1001, b"R&D", b"\xff", b'"a\x01b"', b"{3}\r\na\nb", "a\u2028b".encode(), b"&AAo-"]
+)
 def test_strange_mailbox_names_are_refused(text: bytes) -> None:
     with pytest.raises(ImapSyntaxError):
         read(text, Cursor.mailbox)

@@ -102,7 +102,7 @@ def test_commands_on_messages(text: bytes, command: commands.Command) -> None:
         b"STORE 0 FLAGS (a)", b"STORE 5 FLAGS.LOUD (a)", b"STORE 5 (UNCHANGED 4) FLAGS (a)", b"COPY 5", b"EXPUNGE 5",
         b"STORE 5 FLAGS (" + b" ".join([b"k%d" % n for n in range(101)]) + b")", b"UID  STORE 5 FLAGS (a)",
         b"STORE 5 FLAGS " + b" ".join([b"k%d" % n for n in range(102)]), b"APPEND INBOX", b"NO\0OP", b"UID FETCH",
-        b"ENABLE", b"COMPRESS",
+        b"ENABLE", b"COMPRESS", b"ENABLE" + b" X" * 51,
     ],
 )  # fmt: skip
 def test_what_is_no_command(text: bytes) -> None:
