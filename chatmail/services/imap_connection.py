@@ -345,8 +345,8 @@ class ImapConnection(asyncio.Protocol):
     async def _start_tls(self, tag: str) -> None:
         """STARTTLS: what the client sent in clear after it never becomes a command.
 
-        `start_tls` takes the transport's bytes from us before it first waits: what `data_received` gets from there on is
-        decrypted already, and may come before the handshake's task is told of its end.
+        `start_tls` takes the transport's bytes from us before it first waits: what `data_received` gets from there on
+        is decrypted already, and may come before the handshake's task is told of its end.
         """
         context = self._starttls_context
         if context is None or self._session.state.is_encrypted:

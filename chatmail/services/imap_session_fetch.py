@@ -5,6 +5,7 @@ records and header blocks never touches a body. A large body is streamed: no pie
 the last ones. If a body fails in the middle of its literal, nothing true can be said any more and the connection ends.
 """
 
+import asyncio
 from collections.abc import Sequence
 from hashlib import blake2b
 from itertools import islice
@@ -46,6 +47,8 @@ async def fetch(state: SessionState, tag: str, command: commands.Fetch) -> Statu
         if command.changed_since is not None:
             records = [record for record in records if record.modseq > command.changed_since]
         await _answer_batch(state, selected, items, plan, records)
+        if len(batch) == BATCH_MESSAGES:
+            await asyncio.sleep(0)  # what comes from memory never waits: the others have their turn here
     missing = None if command.by_uid or answered == len(uids) else EXPUNGEISSUED
     return ok(tag, "Fetch completed", missing)
 

@@ -3,6 +3,7 @@
 What a key can decide without reading messages is decided first. Headers are read in batches, bodies one at a time.
 """
 
+import asyncio
 from array import array
 from collections.abc import AsyncIterator, Sequence
 from itertools import islice
@@ -62,6 +63,7 @@ async def _candidates(
             header = headers.get(each.record.body_id, b"")
             message_bytes = await _read_all(state, each.record) if test.needs_body else b""
             yield Candidate(each.seq_num, each.record, header, message_bytes, each.email_id)
+        await asyncio.sleep(0)  # what comes from memory never waits: the others have their turn here
 
 
 def _candidate(state: SessionState, selected: Selected, record: MessageRecord) -> Candidate | None:

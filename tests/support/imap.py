@@ -118,6 +118,16 @@ class ImapPeer:
         while await self.line() != b"+ idling":
             pass
 
+    async def idle_for_a_turn(self, hear: Callable[[bytes], None]) -> None:
+        """Idle, let others work, and end it; every untagged line goes to `hear`."""
+        await self.send(b"I IDLE\r\n")
+        while (line := await self.line()) != b"+ idling":
+            hear(line)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        for line in await self.done():
+            hear(line)
+
     async def done(self) -> list[bytes]:
         """End it; what was said until its end."""
         await self.send(b"DONE\r\n")
