@@ -3,8 +3,9 @@
 Refuses interpreters the file does not carry extension modules for, chooses a cache folder that only its owner can
 write, unpacks the packages into it once (extension modules cannot be loaded from inside a zip) and hands over to shiv's
 bootstrap. Whoever can write into the cache chooses what code runs, so the folder and everything above it must belong to
-this user or root, and nobody else may write there. Standard library only, and syntax that an old Python can still read,
-so that it gets a sentence instead of a traceback. It imports nothing of chatmail.
+this user or root, and nobody else may write there. An installed file runs from what root unpacked beside it instead.
+Standard library only, and syntax that an old Python can still read, so that it gets a sentence instead of a traceback.
+It imports nothing of chatmail.
 """
 
 import fcntl
@@ -29,6 +30,11 @@ class CannotStart(Exception):
 def main() -> None:
     """Unpack if needed, then run the entry point."""
     archive = Path(sys.argv[0])
+    installed = installed_packages(archive)
+    if installed is not None:
+        sys.path.insert(0, str(installed))
+        importlib.import_module("chatmail.__main__").main()
+        return
     try:
         with zipfile.ZipFile(archive) as packed:
             check_interpreter(packed.read("architecture").decode())
@@ -42,6 +48,25 @@ def main() -> None:
         sys.exit(f"chatmail: {archive} is damaged ({problem}); copy it again.")
     os.environ["SHIV_ROOT"] = str(root)
     importlib.import_module("_bootstrap").bootstrap()
+
+
+def installed_packages(archive: Path) -> "Path | None":
+    """What an installation unpacked beside the file `chatmail-VERSION.pyz`, in `VERSION/`; None if that is not there.
+
+    Only what root alone can write counts, and only what was unpacked from this very build.
+    """
+    archive = archive.resolve()
+    folder = archive.with_name(archive.stem.partition("-")[2] or "none")
+    try:
+        with zipfile.ZipFile(archive) as packed:
+            same_build = (folder / "build_id").read_bytes() == packed.read("environment.json")
+        for place in (folder, *folder.parents):
+            status = place.stat()
+            if status.st_uid != os.stat("/").st_uid or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+                return None
+    except (OSError, KeyError, zipfile.BadZipFile):
+        return None
+    return folder / PACKAGES if same_build else None
 
 
 def check_interpreter(architecture: str) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from random import SystemRandom
+from typing import Any
 
 from chatmail import __version__ as VERSION
 from chatmail.config import Config, parse_config
@@ -53,6 +54,7 @@ from chatmail.invite_link import (
     random_credentials,
     web_url,
 )
+from chatmail.net.addresses import source_addresses
 
 __all__ = [
     "EXPLANATIONS",
@@ -92,6 +94,8 @@ __all__ = [
     "StepReport",
     "StepState",
     "accepts_dcaccount",
+    "certificate_in_use",
+    "changed_answers",
     "check_dns",
     "config_of",
     "dns_records",
@@ -102,6 +106,7 @@ __all__ = [
     "left_behind",
     "obtain_certificate",
     "open_ports",
+    "own_addresses",
     "plan",
     "plan_removal",
     "preflight",
@@ -140,6 +145,17 @@ def installed_state() -> InstalledState:
 def resolve_now(domain: str, resolvers: Sequence[str] = (), own_addresses: Sequence[str] = ()) -> Resolution:
     """What the domain leads to now, and whether that is here. Waits for the network."""
     return _naming.resolve_now(domain, resolvers, own_addresses)
+
+
+def changed_answers(answers: Answers, **changes: object) -> Answers:
+    """The same answers but for `changes`."""
+    values: dict[str, Any] = {**asdict(answers), **changes}
+    return Answers(**values)
+
+
+def own_addresses() -> tuple[str, ...]:
+    """This machine's addresses towards the world as it knows them, IPv4 first."""
+    return tuple(str(address) for address in source_addresses())
 
 
 def config_of(answers: Answers) -> Config:
@@ -186,6 +202,16 @@ def obtain_certificate(answers: Answers, on_step: Callable[[str], None] = lambda
     config = config_of(answers)
     _make_data_dir(config)
     return _certificate.obtain_certificate(config, on_step)
+
+
+def certificate_in_use(answers: Answers) -> ObtainedCertificate:
+    """What the running server presents, or would present now; one made by itself is not `trusted`.
+
+    Raises `OperatorError`.
+    """
+    config = config_of(answers)
+    _make_data_dir(config)
+    return _certificate.certificate_in_use(config)
 
 
 def _make_data_dir(config: Config) -> None:
@@ -237,7 +263,7 @@ def web_address(config: Config) -> str:
 
 
 def sign_up_link(config: Config) -> str:
-    """A link for a phone: everybody who opens it gets an account, or where clients cannot use such a link, one account."""
+    """A link for phones: each that opens it gets an account, or one gets one where clients cannot use such a link."""
     return (
         dcaccount_link(config)
         if accepts_dcaccount(config)

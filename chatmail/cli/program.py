@@ -17,6 +17,7 @@ from chatmail import __version__
 from chatmail.cli.administration import cert
 from chatmail.cli.context import config_option, json_option, read_config
 from chatmail.cli.dns import dns_group
+from chatmail.cli.installing import install, uninstall
 from chatmail.config import Config
 from chatmail.errors import OperatorError
 from chatmail.log import LEVELS, Log, set_level
@@ -54,8 +55,8 @@ def program(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for _group in (dns_group, cert):
-    program.add_command(_group)
+for _command in (dns_group, cert, install, uninstall):
+    program.add_command(_command)
 
 
 def main() -> None:

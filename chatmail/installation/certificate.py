@@ -6,7 +6,7 @@ nothing else of use. The key and the certificate lie where the server will look 
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -86,10 +86,24 @@ def _through_server(config: Config, on_step: Callable[[str], None]) -> ObtainedC
         raise
     except OperatorError as error:
         raise CertificateRefusedError(steps[-1], str(error)) from error
-    not_after = found["not_after"]
-    return ObtainedCertificate(
-        found["mode"], tuple(found["names"]), datetime.fromisoformat(not_after) if not_after else None, found["trusted"]
-    )
+    return _told(found)
+
+
+def certificate_in_use(config: Config) -> ObtainedCertificate:
+    """What the running server presents, or would present if it ran now. Raises `OperatorError`."""
+    try:
+        return _told(ask_server(socket_path(config), "cert status"))
+    except ServerNotRunningError:
+        try:
+            return asyncio.run(_without_authority(config))
+        finally:
+            _give_back(Path(config.data_dir))
+
+
+def _told(found: Mapping[str, Any]) -> ObtainedCertificate:
+    until = found["not_after"]
+    not_after = datetime.fromisoformat(until) if until else None
+    return ObtainedCertificate(found["mode"], tuple(found["names"]), not_after, found["trusted"])
 
 
 async def _without_authority(config: Config) -> ObtainedCertificate:

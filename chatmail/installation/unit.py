@@ -76,7 +76,7 @@ KeyringMode=private
 SystemCallArchitectures=native
 SystemCallFilter=@system-service
 SystemCallFilter=~@privileged @resources
-SystemCallFilter=prlimit64 setrlimit
+SystemCallFilter=prlimit64
 SystemCallErrorNumber=EPERM
 
 [Install]

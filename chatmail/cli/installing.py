@@ -1,0 +1,48 @@
+"""The commands that put this server on a machine and take it away; what they do is in `chatmail.cli.install_run`."""
+
+from typing import Any
+
+import click
+
+from chatmail.cli.context import json_option
+
+yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
+
+
+@click.command()
+@click.option("--domain", metavar="NAME", help="The domain of this server; one with _ in front is for trying out.")
+@click.option(
+    "--ip-only", is_flag=True, help="No domain: be known by this machine's IP address, or the one in --domain."
+)
+@click.option("--email", metavar="ADDRESS", help="Where the certificate authority may write to.")
+@click.option("--tls", type=click.Choice(["acme", "self-signed", "files"]), help="Where the certificate comes from.")
+@click.option("--cert-file", metavar="FILE", help="Certificate chain (PEM), for --tls files.")
+@click.option("--key-file", metavar="FILE", help="Private key (PEM), for --tls files.")
+@click.option("--acme-directory", metavar="URL", help="Another certificate authority than Let's Encrypt.")
+@click.option("--acme-ca-file", metavar="FILE", help="What to trust when talking to it.")
+@click.option("--registration", type=click.Choice(["open", "invite", "closed"]), help="Who may have an account.")
+@click.option("--delete-mails-after", type=click.IntRange(1, 36500), metavar="DAYS", help="How long messages are kept.")
+@click.option("--max-mailbox-size", type=click.IntRange(1), metavar="MIB", help="How much an account may store.")
+@click.option("--admin", metavar="CONTACT", help="How people reach you, such as mailto:admin@example.org.")
+@click.option("--resolver", "resolvers", metavar="IP[:PORT]", multiple=True, help="DNS resolver; may be repeated.")
+@click.option("--outside", metavar="HOST", help='Host to try outgoing connections with; "" asks nobody.')
+@click.option("--dry-run", is_flag=True, help="Look and print the plan; change nothing.")
+@yes_option
+@json_option
+def install(**options: Any) -> None:  # noqa: ANN401 — click's values
+    """Put this server on the machine: check, plan, install, start. Run it again to repair or change settings."""
+    from chatmail.cli.install_run import run_install
+
+    run_install(options)
+
+
+@click.command()
+@click.option("--keep-data", is_flag=True, help="Leave accounts, mail and keys where they are.")
+@click.option("--remove-data", is_flag=True, help="Remove them too, for good.")
+@yes_option
+@json_option
+def uninstall(keep_data: bool, remove_data: bool, yes: bool, as_json: bool) -> None:
+    """Take this server off the machine, with all it made; the data only if you say so."""
+    from chatmail.cli.install_run import run_uninstall
+
+    run_uninstall(keep_data=keep_data, remove_data=remove_data, yes=yes, as_json=as_json)
