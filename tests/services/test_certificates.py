@@ -167,7 +167,9 @@ async def test_a_refused_name_says_which_why_and_what_to_do_and_the_old_certific
     try:
         async with face.listening():
             before = await asyncio.to_thread(presented)
-            with pytest.raises(CertificateFailureError, match=r"chat\.example\.org was not proved: .*; another server answers"):
+            with pytest.raises(
+                CertificateFailureError, match=r"chat\.example\.org was not proved: .*; another server answers"
+            ):
                 await face.service.renew()
             assert (await asyncio.to_thread(presented)) == before
     finally:

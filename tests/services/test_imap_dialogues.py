@@ -1,7 +1,7 @@
 """Plays every `tests/dialogues/*.imap` against the service, over TLS; the form is in `tests.support.dialogue`.
 
 Comments prepare it: `# mail: N` delivers N messages to alice, `# login: alice bob` logs clients in beforehand
-(in the order in which they first speak), and `# select: INBOX -` has them select a mailbox. The account of alice exists.
+(in the order in which they first speak), and `# select: INBOX -` has them select a mailbox. Alice exists.
 """
 
 import re
