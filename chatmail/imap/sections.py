@@ -10,6 +10,9 @@ from typing import Final
 
 from chatmail.imap.part_tree import Part
 
+MAX_ALTERNATIVES: Final = 40
+"""Longer lists of names are looked up instead of being tried one after the other."""
+
 _FIELD: Final = re.compile(rb"(?m)^(([!-9;-~]++)[ \t]*+:[^\n]*+(?:\n[ \t][^\n]*+)*+\n?)")
 
 
@@ -22,6 +25,9 @@ def _named_fields(names: tuple[bytes, ...]) -> re.Pattern[bytes]:
 
 def select_fields(header: bytes, names: tuple[bytes, ...]) -> bytes:
     """Only the fields called `names`, in any case, and the empty line that ends a header block."""
+    if len(names) > MAX_ALTERNATIVES:
+        wanted = frozenset(name.lower() for name in names)
+        return _terminated(b"".join([text for text, name in _FIELD.findall(header) if name.lower() in wanted]))
     return _terminated(b"".join(_named_fields(names).findall(header)))
 
 

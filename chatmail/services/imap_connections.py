@@ -13,6 +13,7 @@ from typing import Final
 from chatmail.imap.response_codes import UNAVAILABLE
 from chatmail.imap.responses import StatusResponse, bye
 from chatmail.services.imap_connection import ImapConnection
+from chatmail.services.imap_session_state import log
 
 SWEEP_SECONDS: Final = 5.0
 GOODBYE_SECONDS: Final = 5.0
@@ -69,6 +70,7 @@ class ImapConnections:
         if self._tasks is None:
             return _SHUTTING_DOWN
         if len(self._open) > self._max_connections or (peer and self._by_peer[peer] > self._max_of_one_peer):
+            log.warning("connection_refused", reason="too-many", open=len(self._open), of_one_peer=self._by_peer[peer])
             return _TOO_MANY
         return None
 

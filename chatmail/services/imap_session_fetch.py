@@ -17,7 +17,7 @@ from chatmail.imap.fetch import BodyRange, Encoded, FetchedRecord, FetchPlan, Un
 from chatmail.imap.fetch_items import FetchAttribute, FetchItem
 from chatmail.imap.fetch_response import END_FETCH, fetch_literal
 from chatmail.imap.part_tree import Part, PartScanner
-from chatmail.imap.response_codes import EXPUNGEISSUED, UNKNOWN_CTE
+from chatmail.imap.response_codes import EXPUNGEISSUED, LIMIT, UNKNOWN_CTE
 from chatmail.imap.responses import Condition, StatusResponse, Vanished, ok
 from chatmail.imap.sequence_set import UidSet
 from chatmail.mail.changes import SEEN, AccountId, MessageRecord, SeqNum, Uid
@@ -28,12 +28,17 @@ from chatmail.storage.store import FlagsMode, StoredBody
 BATCH_MESSAGES: Final = 250
 CHUNK_BYTES: Final = 256 * 1024
 """Read from a body at a time."""
+MAX_ITEMS: Final = 100
+"""In one command; clients ask for some ten."""
+_MESSAGES_PER_TURN: Final = 25
 
 
 async def fetch(state: SessionState, tag: str, command: commands.Fetch) -> StatusResponse:
     """FETCH and UID FETCH."""
     selected = state.require_selected()
     items = _items(command)
+    if len(items) > MAX_ITEMS:
+        raise CommandRefused("There are too many items", LIMIT)
     state.condstore = state.condstore or FetchAttribute.MODSEQ in items
     plan = FetchPlan(items)
     uids = state.resolve(command.messages)
@@ -47,8 +52,6 @@ async def fetch(state: SessionState, tag: str, command: commands.Fetch) -> Statu
         if command.changed_since is not None:
             records = [record for record in records if record.modseq > command.changed_since]
         await _answer_batch(state, selected, items, plan, records)
-        if len(batch) == BATCH_MESSAGES:
-            await asyncio.sleep(0)  # what comes from memory never waits: the others have their turn here
     missing = None if command.by_uid or answered == len(uids) else EXPUNGEISSUED
     return ok(tag, "Fetch completed", missing)
 
@@ -89,7 +92,9 @@ async def _answer_batch(
                 plan = FetchPlan((*items, FetchAttribute.FLAGS))
     headers = await state.context.store.mailboxes.headers({r.body_id for r in records}) if plan.needs_header else {}
     account_id = state.require_account()
-    for record in records:
+    for number, record in enumerate(records, 1):
+        if plan.needs_parts or number % _MESSAGES_PER_TURN == 0:
+            await asyncio.sleep(0)  # what comes from memory never waits: the others have their turn here
         seq_num = selected.view.seq_num(record.uid)
         header = headers.get(record.body_id, b"")
         if seq_num is not None and (header or not plan.needs_header):

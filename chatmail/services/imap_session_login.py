@@ -91,6 +91,8 @@ async def _log_in(state: SessionState, tag: str, user: str, password: str) -> St
     result = await state.context.login.check(user, password, state.context.clock())
     if isinstance(result, LoggedIn):
         state.account = result.account
+        if result.is_new:
+            log.info("account_created", connection=state.connection_id)
         log.debug("logged_in", connection=state.connection_id, account=result.account.address)
         return ok(tag, "Logged in", capability(capabilities(state)))
     log.info("login_refused", connection=state.connection_id, reason=result.reason.value)
