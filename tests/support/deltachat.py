@@ -1,6 +1,6 @@
 """The real client in tests: Delta Chat core through its JSON-RPC server, waiting on events and never on time."""
 
-import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from queue import Empty
 from time import monotonic
 from typing import Any
 
-from deltachat_rpc_client import Account, DeltaChat, Rpc
+from deltachat_rpc_client import Account, AttrDict, DeltaChat, Rpc
 
 EVENT_SECONDS = 45.0
 """How long a test waits for something the client should see; far above what it takes."""
@@ -22,11 +22,16 @@ def running_core(accounts_dir: Path) -> Iterator[DeltaChat]:
     """Start Delta Chat core with an empty profile folder (which must not exist yet)."""
     server = Path(sys.executable).with_name("deltachat-rpc-server")
     # Its own log is noise here; events carry what a test wants to know.
-    with (
-        Path(os.devnull).open("wb") as nowhere,
-        Rpc(accounts_dir=str(accounts_dir), rpc_server_path=str(server), stderr=nowhere) as rpc,
-    ):
-        yield DeltaChat(rpc)
+    rpc = Rpc(accounts_dir=str(accounts_dir), rpc_server_path=str(server), stderr=subprocess.DEVNULL)
+    with rpc:
+        try:
+            yield DeltaChat(rpc)
+        finally:
+            process = rpc.process
+    # The library leaves the ended process and its pipe to the garbage collector.
+    process.wait(timeout=EVENT_SECONDS)
+    assert process.stdout is not None
+    process.stdout.close()
 
 
 class Phone:
@@ -66,7 +71,7 @@ class Phone:
         seen: list[str] = []
         while True:
             try:
-                event: Event = queue.get(timeout=max(0.0, deadline - monotonic()))
+                event: Event = AttrDict(queue.get(timeout=max(0.0, deadline - monotonic())))
             except Empty:
                 raise AssertionError(f"no {kind} within {EVENT_SECONDS} s; the client saw {seen[-30:]}") from None
             if event["kind"] == kind and matches(event):
