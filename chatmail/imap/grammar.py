@@ -37,7 +37,9 @@ _LITERAL = re.compile(rb"\{([0-9]{1,19})\+?\}\r?\n")
 _NUMBER = re.compile(rb"[0-9]{1,20}+")
 _NIL = re.compile(rb"(?i:NIL)(?=[ )]|\Z)")
 # flag = "\" atom / flag-keyword
-_FLAG = re.compile(rb"\\?[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]+")
+_FLAG = re.compile(rb"\\?[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]++")
+_FLAGS = re.compile(rb"%b(?: %b)*+" % (_FLAG.pattern, _FLAG.pattern))
+_FLAG_LIST = re.compile(rb"\((%b|) ?\)" % _FLAGS.pattern)
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]*={0,2}")
 # date-text = date-day "-" date-month "-" date-year
 _MONTH_NAMES: Final = (b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec")
@@ -52,6 +54,21 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _CANONICAL_FLAGS: Final = {flag.lower().encode(): flag for flag in SYSTEM_FLAGS}
 _RECENT: Final = b"\\recent"
 _MAX_MODSEQ: Final = (1 << 63) - 1
+
+
+def _flag(raw: bytes) -> Flag | None:
+    lower = raw.lower()
+    if lower == _RECENT:
+        return None
+    return _CANONICAL_FLAGS.get(lower) or Flag(raw.decode("ascii"))
+
+
+def _flags(raw: bytes, limit: int) -> frozenset[Flag]:
+    """Flags between blanks."""
+    found = raw.split()
+    if len(found) > limit:
+        raise ImapSyntaxError(f"more than {limit} flags")
+    return frozenset([flag for one in found if (flag := _flag(one)) is not None])
 
 
 class Cursor:
@@ -269,26 +286,19 @@ class Cursor:
 
     def flag(self) -> Flag | None:
         r"""`flag = "\" atom / flag-keyword`; None for `\Recent`, which no client may set (RFC 3501 §2.3.2)."""
-        raw = self._take(_FLAG, "a flag")
-        if raw[:1] != b"\\":
-            return Flag(raw.decode("ascii"))
-        lower = raw.lower()
-        if lower == _RECENT:
-            return None
-        return _CANONICAL_FLAGS.get(lower) or Flag(raw.decode("ascii"))
+        return _flag(self._take(_FLAG, "a flag"))
 
     def flag_list(self, *, limit: int) -> frozenset[Flag]:
-        """`flag-list = "(" [flag *(SP flag)] ")"`."""
-        return frozenset(flag for flag in self.items(self.flag, limit=limit, may_be_empty=True) if flag is not None)
+        """`flag-list = "(" [flag *(SP flag)] ")"`, a blank before `)` passed over."""
+        match = _FLAG_LIST.match(self.text, self.position)
+        if match is None:
+            self.fail("a list of flags")
+        self.position = match.end()
+        return _flags(match[1], limit)
 
     def bare_flags(self, *, limit: int) -> frozenset[Flag]:
         """`flag *(SP flag)`: the flags of a STORE written without parentheses."""
-        flags = {self.flag()}
-        while self.skip(b" "):
-            flags.add(self.flag())
-            if len(flags) > limit:
-                raise ImapSyntaxError(f"more than {limit} flags")
-        return frozenset(flag for flag in flags if flag is not None)
+        return _flags(self._take(_FLAGS, "flags"), limit)
 
     # --- dates ------------------------------------------------------------------------------------------------------
 

@@ -51,7 +51,7 @@ def parse_ranges(text: bytes, position: int) -> tuple[tuple[Range, ...], int]:
     match = _SET.match(text, position)
     if match is None:
         raise ImapSyntaxError("expected a set of message numbers")
-    return tuple(map(_range, match[0].split(b","))), match.end()
+    return tuple([_range(text) for text in match[0].split(b",")]), match.end()
 
 
 def merge(ranges: Iterable[Range]) -> list[Range]:

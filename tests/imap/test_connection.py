@@ -417,7 +417,7 @@ def test_the_second_message_may_be_refused() -> None:
         (b"A1 APPEND INBOX {1+}\r\na {5001}\r\n", b"A1 NO [TOOBIG] Message is too large\r\n"),
         (b"A1 APPEND INBOX {1+}\r\na x\r\n", b"A1 BAD Syntax error: expected the end of the command\r\n"),
         (b"A1 APPEND INBOX {1+}\r\na{1+}\r\na\r\n", b"A1 BAD Syntax error: expected a blank\r\n"),
-        (b"A1 APPEND INBOX (\\Seen {1+}\r\na\r\n", b"A1 BAD Syntax error: expected a flag\r\n"),
+        (b"A1 APPEND INBOX (\\Seen {1+}\r\na\r\n", b"A1 BAD Syntax error: expected a list of flags\r\n"),
         (b"A1 APPEND INBOX\r\n", b"A1 BAD Syntax error: expected a message as a literal\r\n"),
         (b"A1 APPEND INBOX {3+}\r\na\0b\r\n", b"A1 BAD Syntax error: NUL in a literal that is not binary\r\n"),
     ],
