@@ -31,18 +31,25 @@ def messages_on_server(relay: TryRelay, link: str) -> int:
         return int((client.select("INBOX", readonly=True)[1][0] or b"0").decode())
 
 
-def test_the_printed_link_makes_an_account_and_two_people_chat_both_ways(
-    relay: TryRelay, new_phone: PhoneFactory
+def test_each_printed_link_makes_an_account_and_two_people_chat_both_ways(
+    pyz: Path, free_loopback_address: str, tmp_path: Path, core: DeltaChat
 ) -> None:
-    first, second = new_phone(link=relay.printed_link), new_phone()
-    assert first.address.endswith(f"@[{relay.host}]")
-    chat = first.befriend(second)
-    chat.send_text("Are you there?")
-    received = second.wait_message()
-    assert (received.text, received.show_padlock) == ("Are you there?", True)
-    received.chat.send_text("Yes, here.")
-    answer = first.wait_message()
-    assert (answer.text, answer.show_padlock) == ("Yes, here.", True)
+    with TryRelay(pyz, free_loopback_address, tmp_path / "data") as relay:
+        first = Phone(core, relay.printed_link)
+        first.account.stop_io()
+    # Another start prints another link; the first account is still there.
+    with relay:
+        second = Phone(core, relay.printed_link)
+        first.bring_online()
+        assert {phone.address.partition("@")[2] for phone in (first, second)} == {f"[{relay.host}]"}
+        first.befriend(second).send_text("Are you there?")
+        received = second.wait_message()
+        assert (received.text, received.show_padlock) == ("Are you there?", True)
+        received.chat.send_text("Yes, here.")
+        answer = first.wait_message()
+        assert (answer.text, answer.show_padlock) == ("Yes, here.", True)
+        for phone in (first, second):
+            phone.account.stop_io()
 
 
 def test_a_group_of_four_sees_every_message(alice: Phone, bob: Phone, new_phone: PhoneFactory) -> None:
