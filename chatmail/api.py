@@ -33,6 +33,7 @@ from chatmail.installation.answers import (
     validate_domain,
 )
 from chatmail.installation.certificate import CertificateRefusedError, ObtainedCertificate
+from chatmail.installation.checkup import DoctorCheck, DoctorReport, DoctorState
 from chatmail.installation.config_file import new_config_text
 from chatmail.installation.findings import PreflightCheck, PreflightState
 from chatmail.installation.firewall import Firewall, OpenPort, firewall_commands, open_ports
@@ -70,6 +71,9 @@ __all__ = [
     "DnsRecord",
     "DnsRecords",
     "DnsReport",
+    "DoctorCheck",
+    "DoctorReport",
+    "DoctorState",
     "DomainAnswer",
     "DomainKind",
     "DomainProblem",
@@ -99,6 +103,7 @@ __all__ = [
     "check_dns",
     "config_of",
     "dns_records",
+    "doctor",
     "firewall_commands",
     "install",
     "installed_state",
@@ -252,6 +257,16 @@ def plan_removal(*, remove_data: bool) -> RemovalPlan:
 def uninstall(plan: RemovalPlan, on_step: Callable[[StepReport], None] = lambda _report: None) -> None:
     """Remove it, also an installation that did not come to its end. Raises `OperatorError`; may be run again."""
     _removal.uninstall(plan, Places(), ThisHost(), on_step)
+
+
+def doctor(config: Config, *, ca_file: str = "") -> Iterator[DoctorCheck]:
+    """Check the running server from the outside in; each check is yielded when it is made. Waits for the network.
+
+    Sends one encrypted message between two fresh accounts, and removes both. `ca_file` holds further roots to trust.
+    """
+    from chatmail.installation.doctor import doctor as _doctor
+
+    return _doctor(config, ThisHost(), ca_file=ca_file)
 
 
 # --- what to show at the end ----------------------------------------------------------------------------------------

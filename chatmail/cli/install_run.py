@@ -14,6 +14,7 @@ import click
 from chatmail import api
 from chatmail.config_values import MIB
 from chatmail.errors import ConfigError, OperatorError
+from chatmail.installation.checkup import check_as_text, report_as_dict, summary
 
 NOT_FIT: Final = 3
 NO_CERTIFICATE: Final = 4
@@ -72,6 +73,18 @@ def run_uninstall(*, keep_data: bool, remove_data: bool, yes: bool, as_json: boo
         click.confirm("Remove this?", abort=True)
     api.uninstall(plan, lambda report: _show_step(report, as_json))
     _finish(as_json, 0, "Removed." + (" The data stays." if plan.keeps_data else ""), changed=True)
+
+
+def run_doctor(config: api.Config, ca_file: str, as_json: bool) -> NoReturn:
+    """Check, saying what is found as it is found, and end with the exit code."""
+    checks: list[api.DoctorCheck] = []
+    for check in api.doctor(config, ca_file=ca_file):
+        checks.append(check)
+        if not as_json:
+            click.echo(check_as_text(check))
+    report = api.DoctorReport(tuple(checks))
+    click.echo(json.dumps(report_as_dict(report), indent=2, ensure_ascii=False) if as_json else summary(report))
+    raise click.exceptions.Exit(0 if report.ok else 1)
 
 
 def _answers(options: Mapping[str, Any], state: api.InstalledState) -> api.Answers:

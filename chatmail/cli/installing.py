@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from chatmail.cli.context import json_option
+from chatmail.cli.context import config_option, json_option, read_config
 
 yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 
@@ -34,6 +34,17 @@ def install(**options: Any) -> None:  # noqa: ANN401 — click's values
     from chatmail.cli.install_run import run_install
 
     run_install(options)
+
+
+@click.command()
+@click.option("--ca-file", metavar="FILE", default="", help="Further certificates (PEM) to trust.")
+@config_option
+@json_option
+def doctor(config_path: str, ca_file: str, as_json: bool) -> None:
+    """Check the running server from the outside in, with a message to itself; exit code 0 only if nothing failed."""
+    from chatmail.cli.install_run import run_doctor
+
+    run_doctor(read_config(config_path), ca_file, as_json)
 
 
 @click.command()

@@ -17,7 +17,7 @@ from chatmail import __version__
 from chatmail.cli.administration import cert
 from chatmail.cli.context import config_option, json_option, read_config
 from chatmail.cli.dns import dns_group
-from chatmail.cli.installing import install, uninstall
+from chatmail.cli.installing import doctor, install, uninstall
 from chatmail.config import Config
 from chatmail.errors import OperatorError
 from chatmail.log import LEVELS, Log, set_level
@@ -55,7 +55,7 @@ def program(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for _command in (dns_group, cert, install, uninstall):
+for _command in (dns_group, cert, doctor, install, uninstall):
     program.add_command(_command)
 
 

@@ -144,6 +144,8 @@ class PortOwner:
 def judge_ports(wanted: Sequence[int], owners: Sequence[PortOwner]) -> list[PreflightCheck]:
     """One line if all is free or ours, else one for each port that somebody has."""
     strangers = [owner for owner in owners if owner.unit != UNIT]
+    if not strangers and owners:
+        return [_ok("ports", f"The ports {', '.join(map(str, wanted))} are free, or this server's already.")]
     if not strangers:
         return [_ok("ports", f"The ports {', '.join(map(str, wanted))} are free.")]
     return [

@@ -85,10 +85,10 @@ def service_python() -> str:
 
 def archive_in_use() -> Path | None:
     """The built file this process runs from; None for a source tree."""
-    path = Path(sys.argv[0])
+    path = Path(sys.argv[0]).resolve()
     try:
         with path.open("rb") as file:
             is_archive = file.read(2) == b"#!" and path.suffix == ".pyz"
     except OSError:
         return None
-    return path.resolve() if is_archive else None
+    return path if is_archive else None

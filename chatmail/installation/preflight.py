@@ -77,7 +77,8 @@ def preflight(places: Places, host: Host, options: PreflightOptions) -> Iterator
 
 def own_command() -> str:
     """How this program was started, to be typed again after `sudo`."""
-    return shlex.join(["python3", *sys.argv])
+    is_command = Path(sys.argv[0]).name == "chatmail"
+    return shlex.join(["chatmail", *sys.argv[1:]] if is_command else ["python3", *sys.argv])
 
 
 def total_memory_bytes() -> int:
