@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -23,7 +24,7 @@ class Desk:
     """A writer over one table of numbers, which can be held up so that what is submitted meanwhile shares a commit."""
 
     def __init__(self, path: Path) -> None:
-        connection = connect(path, cache_bytes=1 << 20)
+        connection = self.connection = connect(path, cache_bytes=1 << 20)
         connection.execute("CREATE TABLE numbers (number INTEGER UNIQUE)")
         self.broadcast = ChangeBroadcast()
         self.turns = 0
@@ -188,3 +189,73 @@ async def test_the_wal_stays_bounded_without_a_quiet_moment(
         await desk.writer.submit(insert(number))
     # 300 commits of one or two pages of 16 KiB each, had nothing been copied on the way.
     assert (tmp_path / "numbers.sqlite-wal").stat().st_size < 3 << 20
+
+
+async def test_while_another_program_holds_the_lock_the_event_loop_goes_on(desk: Desk, tmp_path: Path) -> None:
+    await desk.writer.submit(insert(1))
+    shell = sqlite3.connect(tmp_path / "numbers.sqlite", isolation_level=None)
+    shell.execute("BEGIN IMMEDIATE")
+    waiting = [asyncio.create_task(desk.writer.submit(insert(number))) for number in (2, 3)]
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert not any(job.done() for job in waiting)
+    shell.execute("ROLLBACK")
+    await asyncio.gather(*waiting)
+    assert desk.numbers() == [1, 2, 3]
+    shell.close()
+
+
+async def test_a_lock_that_stays_is_a_storage_error_for_all_who_wait_and_not_for_later_ones(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chatmail.storage.writer.LOCKED_SECONDS", 0.05)
+    await desk.writer.submit(insert(1))
+    shell = sqlite3.connect(tmp_path / "numbers.sqlite", isolation_level=None)
+    shell.execute("BEGIN IMMEDIATE")
+    jobs = (desk.writer.submit(insert(number)) for number in range(2, 50))
+    outcomes = await asyncio.gather(*jobs, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {StorageError}
+    shell.execute("ROLLBACK")
+    shell.close()
+    await desk.writer.submit(insert(50))
+    assert desk.numbers() == [1, 50]
+
+
+async def test_after_a_slow_commit_the_next_ones_wait_for_the_disk_in_the_thread(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chatmail.storage.writer.QUICK_COMMIT_SECONDS", 0.0)
+    monkeypatch.setattr("chatmail.storage.writer.SLOW_COMMITS", 3)
+    while desk.turns < 5:
+        await desk.writer.submit(lambda transaction: None)
+    threads: list[str] = []
+
+    def note(sql: str) -> None:
+        if sql == "COMMIT":
+            threads.append("loop" if threading.current_thread() is threading.main_thread() else "thread")
+
+    desk.connection.set_trace_callback(note)
+    for number in range(1, 12):
+        await desk.writer.submit(insert(number))
+    desk.connection.set_trace_callback(None)
+    first = threads.index("loop")
+    assert threads[first:][:8] == ["loop", "thread", "thread", "thread"] * 2
+
+
+async def test_jobs_get_through_beside_an_event_loop_at_full_load(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chatmail.storage.writer.QUICK_COMMIT_SECONDS", 1.0)
+
+    async def compute() -> None:
+        while True:
+            until = time.perf_counter() + 0.0002
+            while time.perf_counter() < until:
+                pass
+            await asyncio.sleep(0)
+
+    load = asyncio.create_task(compute())
+    # When the thread ran each statement, this took more than a minute.
+    async with asyncio.timeout(20):
+        for first in range(0, 400, 20):
+            await asyncio.gather(*(desk.writer.submit(insert(number)) for number in range(first, first + 20)))
+    load.cancel()
+    assert len(desk.numbers()) == 400
