@@ -337,9 +337,11 @@ class ImapConnection(asyncio.Protocol):
     def _answer_bad(self, event: BadCommand) -> None:
         self._session.discard_append()
         self._session.state.is_idling = False
+        if event.is_fatal:
+            raise SessionEnd(event.response)
         self.send(event.response)
         self._bad_commands += 1
-        if event.is_fatal or self._bad_commands >= MAX_BAD_COMMANDS:
+        if self._bad_commands >= MAX_BAD_COMMANDS:
             raise SessionEnd(bye("Too many errors"))
 
     async def _start_tls(self, tag: str) -> None:
