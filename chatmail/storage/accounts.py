@@ -4,21 +4,22 @@ Looking an account up happens in the event loop: one index look-up, 10 microseco
 """
 
 import secrets
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Final
 
 from chatmail.errors import StorageError
 from chatmail.mail.address import Address
 from chatmail.mail.changes import AccountId, MailboxChanges, MailboxId, MailboxRemoved
-from chatmail.storage.database import Reader
-from chatmail.storage.interface import Account
+from chatmail.policy.server_metadata import MAX_DEVICE_TOKENS
+from chatmail.storage.bodies import BodyTable
+from chatmail.storage.database import Reader, Row
+from chatmail.storage.interface import Account, AccountDetails, AccountSummary
 from chatmail.storage.transaction import Transaction
 from chatmail.storage.writer import Writer
 
 DEFAULT_MAILBOXES: Final = (("INBOX", ""), ("Sent", "\\Sent"), ("Trash", "\\Trash"), ("DeltaChat", ""))
 """Names and special-use attributes (RFC 6154) of what every account has from the beginning."""
-MAX_DEVICE_TOKENS: Final = 64
-"""Of one account; the oldest make room."""
 
 
 def new_uid_validity() -> int:
@@ -29,9 +30,10 @@ def new_uid_validity() -> int:
 class Accounts:
     """`AccountStore` over SQLite."""
 
-    def __init__(self, writer: Writer, reader: Reader) -> None:
+    def __init__(self, writer: Writer, reader: Reader, bodies: BodyTable) -> None:
         self._writer = writer
         self._reader = reader
+        self._bodies = bodies
 
     async def find(self, address: Address) -> Account | None:
         """See `AccountStore.find`."""
@@ -55,9 +57,9 @@ class Accounts:
         """See `AccountStore.create`."""
 
         def job(transaction: Transaction) -> Account | None:
-            if _is_taken(transaction, str(address)):
+            if is_taken(transaction, str(address)):
                 return None
-            account_id = _insert(transaction, str(address), password_hash, today.toordinal())
+            account_id = insert_account(transaction, str(address), password_hash, today.toordinal())
             return Account(account_id, address, password_hash, today, today, blocked=False)
 
         return await self._writer.submit(job)
@@ -67,23 +69,20 @@ class Accounts:
         day = today.toordinal()
         row = self._reader.row("SELECT last_login_on FROM accounts WHERE account_id = ?", (account_id,))
         if row is not None and row[0] != day:
-            await self._update(account_id, "last_login_on", day)
+            sql = "UPDATE accounts SET last_login_on = ? WHERE account_id = ?"
+            await self._writer.submit(lambda transaction: transaction.run(sql, (day, account_id)))
 
     async def set_password_hash(self, account_id: AccountId, password_hash: str) -> None:
         """See `AccountStore.set_password_hash`."""
-        await self._update(account_id, "password_hash", password_hash)
+        await self._writer.submit(lambda t: _update_and_end_sessions(t, account_id, "password_hash", password_hash))
 
     async def set_blocked(self, account_id: AccountId, blocked: bool) -> None:
         """See `AccountStore.set_blocked`."""
-        await self._update(account_id, "blocked", int(blocked))
-
-    async def _update(self, account_id: AccountId, column: str, value: int | str) -> None:
-        sql = f"UPDATE accounts SET {column} = ? WHERE account_id = ?"
-        await self._writer.submit(lambda transaction: transaction.run(sql, (value, account_id)))
+        await self._writer.submit(lambda t: _update_and_end_sessions(t, account_id, "blocked", int(blocked)))
 
     async def remove(self, account_id: AccountId) -> None:
         """See `AccountStore.remove`. The messages become unreachable at once and leave the disk soon after."""
-        await self._writer.submit(lambda transaction: _remove(transaction, account_id), heavy=True)
+        await self._writer.submit(lambda transaction: remove_account(transaction, account_id, self._bodies), heavy=True)
 
     async def usage_bytes(self, account_id: AccountId) -> int:
         """See `AccountStore.usage_bytes`. Raises `StorageError` if the account is gone."""
@@ -91,6 +90,25 @@ class Accounts:
         if row is None:
             raise StorageError("the account is gone")
         return int(row[0])
+
+    async def page(self, after: str, limit: int) -> Sequence[AccountSummary]:
+        """See `AccountStore.page`."""
+        rows = self._reader.rows(
+            f"SELECT {_SUMMARY} FROM accounts WHERE address > ? ORDER BY address LIMIT ?", (after, limit)
+        )
+        return [_summary(row) for row in rows]
+
+    async def details(self, account_id: AccountId) -> AccountDetails | None:
+        """See `AccountStore.details`."""
+        with self._reader.one_moment():
+            row = self._reader.row(f"SELECT {_SUMMARY} FROM accounts WHERE account_id = ?", (account_id,))
+            counts = self._reader.row(
+                "SELECT (SELECT count(*) FROM mailboxes JOIN messages USING (mailbox_id) WHERE account_id = ?1),"
+                " (SELECT count(*) FROM mailboxes WHERE account_id = ?1),"
+                " (SELECT count(*) FROM device_tokens WHERE account_id = ?1)",
+                (account_id,),
+            )
+        return None if row is None or counts is None else AccountDetails(_summary(row), *counts)
 
     async def add_device_token(self, account_id: AccountId, token: str, now: datetime) -> None:
         """See `AccountStore.add_device_token`; at most `MAX_DEVICE_TOKENS` are kept, the newest."""
@@ -106,7 +124,18 @@ class Accounts:
         return tuple(token for (token,) in rows)
 
 
-def _is_taken(transaction: Transaction, address: str) -> bool:
+_SUMMARY: Final = "address, created_on, last_login_on, blocked, usage_bytes"
+
+
+def _summary(row: Row) -> AccountSummary:
+    address, created_on, last_login_on, blocked, usage_bytes = row
+    return AccountSummary(
+        address, date.fromordinal(created_on), date.fromordinal(last_login_on), bool(blocked), usage_bytes
+    )
+
+
+def is_taken(transaction: Transaction, address: str) -> bool:
+    """Whether no account of this address can be made: there is one, or it was blocked for ever."""
     return (
         transaction.row(
             "SELECT 1 FROM accounts WHERE address = ?1 UNION ALL SELECT 1 FROM blocked_addresses WHERE address = ?1",
@@ -116,7 +145,8 @@ def _is_taken(transaction: Transaction, address: str) -> bool:
     )
 
 
-def _insert(transaction: Transaction, address: str, password_hash: str, today: int) -> AccountId:
+def insert_account(transaction: Transaction, address: str, password_hash: str, today: int) -> AccountId:
+    """Make an account with its mailboxes; `today` is a proleptic ordinal."""
     account_id = transaction.insert(
         "INSERT INTO accounts (address, password_hash, created_on, last_login_on, inbox_id) VALUES (?, ?, ?, ?, 0)",
         (address, password_hash, today, today),
@@ -132,14 +162,30 @@ def _insert(transaction: Transaction, address: str, password_hash: str, today: i
     return AccountId(account_id)
 
 
-def _remove(transaction: Transaction, account_id: AccountId) -> None:
+def _update_and_end_sessions(transaction: Transaction, account_id: AccountId, column: str, value: int | str) -> None:
+    """Change how the account may be used; who is in it by the old rules has to leave."""
+    transaction.run(f"UPDATE accounts SET {column} = ? WHERE account_id = ?", (value, account_id))
+    rows = transaction.rows("SELECT mailbox_id FROM mailboxes WHERE account_id = ?", (account_id,))
+    transaction.changes += [MailboxChanges(MailboxId(mailbox_id), (MailboxRemoved(),)) for (mailbox_id,) in rows]
+
+
+def remove_account(transaction: Transaction, account_id: AccountId, bodies: BodyTable) -> None:
+    """Take the account and everything of it out of sight; its messages leave in the background."""
     row = transaction.row("DELETE FROM accounts WHERE account_id = ? RETURNING address, blocked", (account_id,))
     if row is None:
         return
     address, blocked = row
     if blocked:
         transaction.run("INSERT OR IGNORE INTO blocked_addresses VALUES (?)", (address,))
-    transaction.run("DELETE FROM device_tokens WHERE account_id = ?", (account_id,))
+    bodies.release(
+        transaction,
+        [
+            row[0]
+            for row in transaction.rows("DELETE FROM queue_items WHERE mail_from = ? RETURNING body_id", (address,))
+        ],
+    )
+    for table in ("device_tokens", "push_queue"):
+        transaction.run(f"DELETE FROM {table} WHERE account_id = ?", (account_id,))
     rows = transaction.rows("DELETE FROM mailboxes WHERE account_id = ? RETURNING mailbox_id", (account_id,))
     mailbox_ids = [MailboxId(mailbox_id) for (mailbox_id,) in rows]
     transaction.run_many("INSERT INTO doomed_mailboxes VALUES (?)", ((mailbox_id,) for mailbox_id in mailbox_ids))

@@ -14,8 +14,13 @@ _COUNTS: Final = (
     (
         "bodies whose count of messages is wrong",
         "SELECT count(*) FROM bodies LEFT JOIN"
-        " (SELECT body_id, count(*) AS named FROM messages GROUP BY body_id) USING (body_id)"
+        " (SELECT body_id, count(*) AS named FROM"
+        " (SELECT body_id FROM messages UNION ALL SELECT body_id FROM queue_items) GROUP BY body_id) USING (body_id)"
         " WHERE messages_count IS NOT named",
+    ),
+    (
+        "queue items without body",
+        "SELECT count(*) FROM queue_items WHERE body_id NOT IN (SELECT body_id FROM bodies)",
     ),
     ("messages without a body", "SELECT count(*) FROM messages WHERE body_id NOT IN (SELECT body_id FROM bodies)"),
     (

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
-from typing import NewType, Protocol
+from typing import Final, NewType, Protocol
 
 from chatmail.mail.address import Address
 from chatmail.mail.changes import (
@@ -20,6 +20,7 @@ from chatmail.mail.changes import (
     ModSeq,
     Uid,
 )
+from chatmail.storage.outbound import Outbound
 
 # --- accounts ---------------------------------------------------------------------------------------------------
 
@@ -34,6 +35,27 @@ class Account:
     created_on: date
     last_login_on: date
     blocked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSummary:
+    """One row of a list of accounts."""
+
+    address: str
+    created_on: date
+    last_login_on: date
+    blocked: bool
+    usage_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccountDetails:
+    """What an operator may know of one account: amounts, never content."""
+
+    summary: AccountSummary
+    messages: int
+    mailboxes: int
+    device_tokens: int
 
 
 class AccountStore(Protocol):
@@ -52,16 +74,25 @@ class AccountStore(Protocol):
         """Remember the day of the last login; a no-op if the day is already known."""
 
     async def set_password_hash(self, account_id: AccountId, password_hash: str) -> None:
-        """Replace the password."""
+        """Replace the password; its sessions end as if their mailboxes were removed."""
 
     async def set_blocked(self, account_id: AccountId, blocked: bool) -> None:
-        """Block or unblock; mail to a blocked account is discarded, and its name stays taken for ever."""
+        """Block or unblock; mail to a blocked account is discarded, and its name stays taken for ever.
+
+        Its sessions end as if their mailboxes were removed.
+        """
 
     async def remove(self, account_id: AccountId) -> None:
         """Remove the account and everything of it; its sessions see `MailboxRemoved`."""
 
     async def usage_bytes(self, account_id: AccountId) -> int:
         """Sum of the sizes of all its messages: what the quota counts."""
+
+    async def page(self, after: str, limit: int) -> Sequence[AccountSummary]:
+        """The next accounts by address, behind `after` (empty: from the first)."""
+
+    async def details(self, account_id: AccountId) -> AccountDetails | None:
+        """None if it is gone."""
 
     async def add_device_token(self, account_id: AccountId, token: str, now: datetime) -> None:
         """Add a push token, or refresh the date of the one already there."""
@@ -101,6 +132,10 @@ class StoredBody(Protocol):
 # --- delivery ---------------------------------------------------------------------------------------------------
 
 
+DUPLICATE_SECONDS: Final = 24 * 3600
+"""How long a delivery with a `duplicate_key` is remembered."""
+
+
 class DeliveryOutcome(Enum):
     """What became of one recipient of a delivery."""
 
@@ -109,14 +144,25 @@ class DeliveryOutcome(Enum):
     OVER_QUOTA = "over quota"
     DISCARDED = "discarded"
     """The account is blocked: mail to it is silently dropped."""
+    DUPLICATE = "duplicate"
+    """It got the same message within `DUPLICATE_SECONDS` before, and does not get it again."""
 
 
 @dataclass(frozen=True, slots=True)
 class LocalDelivery:
-    """One body for the INBOXes of any number of local accounts; a repeated recipient gets it once."""
+    """One body for the INBOXes of any number of local accounts; a repeated recipient gets it once.
+
+    Two deliveries with the same `duplicate_key` are the same message, of which nobody gets a second one; None if
+    that is not to be looked at.
+    """
 
     body: StagedBody
     recipients: tuple[Address, ...]
+    sender: Address | None = None
+    """Whose message it is; a copy for oneself wakes no phone."""
+    duplicate_key: bytes | None = None
+    outbound: Outbound | None = None
+    """Who else is to get it, on other servers: queued in the same transaction."""
 
 
 # --- mailboxes --------------------------------------------------------------------------------------------------

@@ -22,10 +22,15 @@ from chatmail.mail.changes import (
     ModSeq,
     Uid,
 )
+from chatmail.policy.retention import excess_bytes
 from chatmail.storage.bodies import BodyTable
 from chatmail.storage.database import Row, among
 from chatmail.storage.flags import DELETED_BIT, combine_flags, decode_flags, encode_flags
 from chatmail.storage.interface import DeliveryOutcome, FlagsMode
+from chatmail.storage.outbound import Outbound
+from chatmail.storage.push_queue import PushTable
+from chatmail.storage.queue import QueueTable, by_domain
+from chatmail.storage.room import messages_to_go
 from chatmail.storage.staging import IncomingBody
 from chatmail.storage.transaction import Transaction
 from chatmail.storage.uid_ranges import encode_uids
@@ -55,6 +60,7 @@ class _Target:
 class _Inbox(NamedTuple):
     """Where a delivery goes, and the UID and MODSEQ it gets there."""
 
+    address: str
     account_id: int
     mailbox_id: MailboxId
     uid: Uid
@@ -66,22 +72,28 @@ class Messages:
     """The operations, with what they all need."""
 
     bodies: BodyTable
+    queue: QueueTable
     max_mailbox_size_bytes: int
+    push: PushTable | None
+    """Where deliveries are notified; None if nobody is."""
 
     # --- delivery ---
 
     def deliver(
-        self, transaction: Transaction, body: IncomingBody, recipients: Collection[Address], now_seconds: int
+        self,
+        transaction: Transaction,
+        body: IncomingBody,
+        recipients: Collection[Address],
+        now_seconds: int,
+        sender: Address | None = None,
+        outbound: Outbound | None = None,
     ) -> dict[Address, DeliveryOutcome]:
-        """One body for many INBOXes, with the same few statements whatever their number."""
+        """One body for many INBOXes and the queue, with the same few statements whatever their number."""
         outcomes = dict.fromkeys(recipients, DeliveryOutcome.UNKNOWN)
         by_text = {str(address): address for address in outcomes}
         inboxes: list[_Inbox] = []
-        which, texts = among(by_text)
-        for text, blocked, usage_bytes, account_id, mailbox_id, uid, modseq in transaction.rows(
-            "SELECT address, blocked, usage_bytes, accounts.account_id, mailbox_id, uid_next, highest_modseq + 1"
-            f" FROM accounts JOIN mailboxes ON mailbox_id = inbox_id WHERE address {which}",
-            (texts,),
+        for text, blocked, usage_bytes, account_id, mailbox_id, uid, modseq in self._with_room(
+            transaction, by_text, body.size_bytes, now_seconds
         ):
             if blocked:
                 outcome = DeliveryOutcome.DISCARDED
@@ -89,17 +101,51 @@ class Messages:
                 outcome = DeliveryOutcome.OVER_QUOTA
             else:
                 outcome = DeliveryOutcome.DELIVERED
-                inboxes.append(_Inbox(account_id, mailbox_id, uid, modseq))
+                inboxes.append(_Inbox(text, account_id, mailbox_id, uid, modseq))
             outcomes[by_text[text]] = outcome
-        if inboxes:
-            self._put_into(transaction, body, inboxes, now_seconds)
+        items = 0 if outbound is None else len(by_domain(outbound.recipients))
+        if inboxes or items:
+            body_id = self.bodies.insert(transaction, body, len(inboxes) + items)
+            if inboxes:
+                self._put_into(transaction, body_id, body.size_bytes, inboxes, now_seconds)
+            if outbound is not None:
+                self.queue.insert(transaction, body_id, body.size_bytes, outbound, now_seconds)
+        if self.push is not None:
+            own = str(sender)
+            to_wake = [inbox.account_id for inbox in inboxes if inbox.address != own]
+            if to_wake:
+                self.push.enqueue(transaction, to_wake, now_seconds)
         return outcomes
 
+    def _with_room(
+        self, transaction: Transaction, addresses: Collection[str], size_bytes: int, now_seconds: int
+    ) -> list[Row]:
+        """The accounts of these addresses as `deliver` needs them, after the nearly full ones have made room."""
+        which, texts = among(addresses)
+        sql = (
+            "SELECT address, blocked, usage_bytes, accounts.account_id, mailbox_id, uid_next, highest_modseq + 1"
+            f" FROM accounts JOIN mailboxes ON mailbox_id = inbox_id WHERE address {which}"
+        )
+        rows = transaction.rows(sql, (texts,))
+        for _text, blocked, usage_bytes, account_id, *_rest in rows:
+            if not blocked and self._make_room(transaction, account_id, usage_bytes, size_bytes, now_seconds):
+                rows = transaction.rows(sql, (texts,))
+        return rows
+
+    def _make_room(
+        self, transaction: Transaction, account_id: int, usage_bytes: int, size_bytes: int, now_seconds: int
+    ) -> bool:
+        """Whether anything may have changed."""
+        excess = excess_bytes(usage_bytes, size_bytes, self.max_mailbox_size_bytes)
+        if excess:
+            needed = usage_bytes + size_bytes - self.max_mailbox_size_bytes
+            for mailbox_id, rows in messages_to_go(transaction, account_id, excess, needed, now_seconds).items():
+                self.remove(transaction, mailbox_id, rows, None)
+        return excess > 0
+
     def _put_into(
-        self, transaction: Transaction, body: IncomingBody, inboxes: Sequence[_Inbox], now_seconds: int
+        self, transaction: Transaction, body_id: int, size_bytes: int, inboxes: Sequence[_Inbox], now_seconds: int
     ) -> None:
-        body_id = self.bodies.insert(transaction, body, len(inboxes))
-        size_bytes = body.size_bytes
         transaction.run_many(
             f"{_INSERT_MESSAGE} VALUES (?, ?, ?, 0, '', ?, ?, ?, ?)",
             [
@@ -134,6 +180,8 @@ class Messages:
     ) -> Uid | None:
         """One message into one mailbox; None if the account has no room left."""
         target = self._open_target(transaction, mailbox_id)
+        if self._make_room(transaction, target.account_id, target.usage_bytes, body.size_bytes, now_seconds):
+            target = self._open_target(transaction, mailbox_id)
         if target.usage_bytes + body.size_bytes > self.max_mailbox_size_bytes:
             return None
         self._advance(transaction, target, 1, body.size_bytes)
@@ -213,12 +261,10 @@ class Messages:
             f" WHERE mailbox_id = ? AND uid {which} AND flags & ? ORDER BY uid LIMIT ?",
             (mailbox_id, numbers, DELETED_BIT, limit),
         )
-        return self._remove(transaction, mailbox_id, rows, origin)
+        return self.remove(transaction, mailbox_id, rows, origin)
 
-    def _remove(
-        self, transaction: Transaction, mailbox_id: MailboxId, rows: Sequence[Row], origin: object
-    ) -> list[Uid]:
-        """Remove the messages `rows` (uid, size, body), ascending by UID, and all that hangs on them."""
+    def remove(self, transaction: Transaction, mailbox_id: MailboxId, rows: Sequence[Row], origin: object) -> list[Uid]:
+        """Take out the messages `rows` (uid, size, body), ascending by UID, and all that hangs on them."""
         if not rows:
             return []
         uids = [Uid(uid) for uid, _size, _body in rows]
@@ -277,7 +323,7 @@ class Messages:
         )
         transaction.changes.append(MailboxChanges(target_id, changes, origin))
         if move:
-            self._remove(transaction, mailbox_id, [(row[0], row[1], row[5]) for row in rows], origin)
+            self.remove(transaction, mailbox_id, [(row[0], row[1], row[5]) for row in rows], origin)
         return copied
 
     # --- common to what comes in ---

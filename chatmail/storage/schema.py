@@ -97,7 +97,69 @@ _FIRST: Final[Migration] = (
     "CREATE TABLE doomed_files (body_id INTEGER PRIMARY KEY)",
 )
 
-MIGRATIONS: Final[Sequence[Migration]] = (_FIRST,)
+# What was delivered lately, so that it is not delivered again; see `duplicates.py`. Rows ascend with the time.
+_DUPLICATES: Final[Migration] = (
+    "CREATE TABLE seen (seen_id INTEGER PRIMARY KEY, seen_at INTEGER NOT NULL, digest BLOB NOT NULL UNIQUE)",
+)
+
+_UPKEEP: Final[Migration] = (
+    # One row for each token that is to be notified; `deliveries` counts the messages it stands for.
+    """
+    CREATE TABLE push_queue (
+        account_id INTEGER NOT NULL,
+        token TEXT NOT NULL,
+        deliveries INTEGER NOT NULL,
+        queued_at INTEGER NOT NULL,
+        due_at INTEGER NOT NULL,
+        failures INTEGER NOT NULL,
+        PRIMARY KEY (account_id, token)
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX push_queue_by_time ON push_queue (due_at)",
+    """
+    CREATE TABLE invitations (
+        token TEXT PRIMARY KEY,
+        uses_left INTEGER NOT NULL,
+        expires_at INTEGER NOT NULL,
+        note TEXT NOT NULL,
+        created_at INTEGER NOT NULL
+    ) WITHOUT ROWID
+    """,
+    "CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+)
+
+# `recipients` are addresses, one a line. An item names its body and is counted in `messages_count` like a message.
+_OUTBOUND: Final[Migration] = (
+    """
+    CREATE TABLE queue_items (
+        item_id INTEGER PRIMARY KEY AUTOINCREMENT,
+        domain TEXT NOT NULL,
+        mail_from TEXT NOT NULL,
+        recipients TEXT NOT NULL,
+        body_id INTEGER NOT NULL,
+        size_bytes INTEGER NOT NULL,
+        queued_at INTEGER NOT NULL,
+        next_attempt_at INTEGER NOT NULL,
+        attempts INTEGER NOT NULL,
+        last_reply TEXT NOT NULL,
+        is_unreachable INTEGER NOT NULL
+    )
+    """,
+    "CREATE INDEX queue_items_by_domain ON queue_items (domain, next_attempt_at)",
+    "CREATE INDEX queue_items_by_time ON queue_items (next_attempt_at, domain)",
+    """
+    CREATE TABLE traffic (
+        domain TEXT NOT NULL,
+        direction TEXT NOT NULL,
+        outcome TEXT NOT NULL,
+        messages INTEGER NOT NULL,
+        size_bytes INTEGER NOT NULL,
+        PRIMARY KEY (domain, direction, outcome)
+    ) WITHOUT ROWID
+    """,
+)
+
+MIGRATIONS: Final[Sequence[Migration]] = (_FIRST, _DUPLICATES, _UPKEEP, _OUTBOUND)
 
 
 def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:

@@ -16,6 +16,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Final, Self
 
@@ -25,10 +26,13 @@ from chatmail.storage.accounts import Accounts
 from chatmail.storage.bodies import BodyCache, BodyReader, BodyTable
 from chatmail.storage.broadcast import ChangeBroadcast
 from chatmail.storage.check import problems
-from chatmail.storage.database import Reader, connect, storage_errors
+from chatmail.storage.database import INCREMENTAL, Reader, connect, storage_errors
+from chatmail.storage.duplicates import deliver_once
 from chatmail.storage.interface import (
     Account,
+    AccountDetails,
     AccountStore,
+    AccountSummary,
     Broadcast,
     ChangeListener,
     DeliveryOutcome,
@@ -42,32 +46,79 @@ from chatmail.storage.interface import (
     StoredBody,
     SubscriptionId,
 )
+from chatmail.storage.invitations import Invitations, Settings
 from chatmail.storage.layout import DataLayout, FolderLock, prepare
 from chatmail.storage.mailboxes import Mailboxes
 from chatmail.storage.messages import LIGHT_MESSAGES, Messages
+from chatmail.storage.outbound import (
+    Deferral,
+    Direction,
+    Outbound,
+    QueueItem,
+    QueueItemId,
+    TrafficCount,
+    TrafficOutcome,
+)
 from chatmail.storage.purge import Purge
+from chatmail.storage.push_queue import PushTable, StoredPushQueue
+from chatmail.storage.queue import OutboundQueue, QueueTable
+from chatmail.storage.retention import Retention
 from chatmail.storage.schema import migrate
-from chatmail.storage.staging import Stage, own_body
+from chatmail.storage.staging import IncomingBody, Stage, own_body
 from chatmail.storage.sweep import sweep
+from chatmail.storage.traffic import Traffic
 from chatmail.storage.transaction import Transaction
+from chatmail.storage.upkeep import (
+    Amount,
+    Invitation,
+    InvitationStore,
+    MessageKey,
+    Overdue,
+    PushItem,
+    PushQueue,
+    RetentionStore,
+    SettingStore,
+    Space,
+)
 from chatmail.storage.writer import Writer
 
 __all__ = [
     "Account",
+    "AccountDetails",
     "AccountStore",
+    "AccountSummary",
+    "Amount",
     "Broadcast",
     "ChangeListener",
+    "Deferral",
     "DeliveryOutcome",
+    "Direction",
     "FlagsMode",
+    "Invitation",
+    "InvitationStore",
     "LocalDelivery",
     "Mailbox",
     "MailboxSnapshot",
     "MailboxStatus",
     "MailboxStore",
+    "MessageKey",
+    "Outbound",
+    "OutboundQueue",
+    "Overdue",
+    "PushItem",
+    "PushQueue",
+    "QueueItem",
+    "QueueItemId",
+    "RetentionStore",
+    "SettingStore",
+    "Space",
     "StagedBody",
     "Store",
     "StoredBody",
     "SubscriptionId",
+    "Traffic",
+    "TrafficCount",
+    "TrafficOutcome",
 ]
 
 _WRITER_CACHE_BYTES: Final = 8 << 20
@@ -83,9 +134,20 @@ class Store:
     accounts: AccountStore
     mailboxes: MailboxStore
     broadcast: Broadcast
+    retention: RetentionStore
+    push: PushQueue
+    invitations: InvitationStore
+    settings: SettingStore
+    queue: OutboundQueue
+    traffic: Traffic
 
     def __init__(
-        self, layout: DataLayout, lock: FolderLock, connection: sqlite3.Connection, max_mailbox_size_bytes: int
+        self,
+        layout: DataLayout,
+        lock: FolderLock,
+        connection: sqlite3.Connection,
+        max_mailbox_size_bytes: int,
+        queues_push: bool,
     ) -> None:
         broadcast = ChangeBroadcast()
         cache = BodyCache()
@@ -98,16 +160,26 @@ class Store:
         self._bodies = BodyReader(layout, cache, cold_reader, self._threads)
         self._writer = Writer(connection, broadcast, Purge(layout, table).step)
         self._stage = Stage(layout, self._writer, self._threads)
-        self._messages = Messages(table, max_mailbox_size_bytes)
+        push = PushTable()
+        queue = QueueTable(table)
+        self._messages = Messages(table, queue, max_mailbox_size_bytes, push if queues_push else None)
+        self._retention = Retention(layout, self._writer, self._messages)
         self.broadcast = broadcast
-        self.accounts = Accounts(self._writer, self._reader)
+        self.retention = self._retention
+        self.push = StoredPushQueue(self._writer, self._reader, push)
+        self.invitations = Invitations(self._writer, self._reader)
+        self.settings = Settings(self._writer, self._reader)
+        self.queue = OutboundQueue(self._writer, self._reader, self._stage, self._bodies, queue, self._deliver_one)
+        self.traffic = Traffic(self._writer, self._reader)
+        self.accounts = Accounts(self._writer, self._reader, table)
         self.mailboxes = Mailboxes(self._writer, self._reader, self._messages, self._stage, self._bodies)
 
     @classmethod
-    async def open(cls, data_dir: Path, *, max_mailbox_size_bytes: int) -> Self:
+    async def open(cls, data_dir: Path, *, max_mailbox_size_bytes: int, queues_push: bool = False) -> Self:
         """Open or create the store, migrate its schema, sweep what an interrupted run left.
 
-        The folder is created if its parent exists. `max_mailbox_size_bytes` bounds the sum of an account's messages.
+        The folder is created if its parent exists. `max_mailbox_size_bytes` bounds the sum of an account's messages;
+        with `queues_push` each delivery puts notifications into `push`.
         Raises `NewerDataError` for a folder of a newer version, `OperatorError` if the folder cannot be used or
         another process holds it, `StorageError` otherwise.
         """
@@ -117,7 +189,7 @@ class Store:
             connection = await asyncio.to_thread(_open_database, layout)
             undo.callback(connection.close)
             with storage_errors():
-                store = cls(layout, lock, connection, max_mailbox_size_bytes)
+                store = cls(layout, lock, connection, max_mailbox_size_bytes, queues_push)
             undo.pop_all()
         return store
 
@@ -138,12 +210,25 @@ class Store:
 
         def job(transaction: Transaction) -> Sequence[Mapping[Address, DeliveryOutcome]]:
             return [
-                self._messages.deliver(transaction, body, delivery.recipients, seconds)
+                self._deliver_one(transaction, body, delivery, seconds)
                 for body, delivery in zip(bodies, deliveries, strict=True)
             ]
 
         heavy = sum(len(delivery.recipients) for delivery in deliveries) > LIGHT_MESSAGES
         return await self._stage.store(bodies, job, heavy=heavy)
+
+    def _deliver_one(
+        self, transaction: Transaction, body: IncomingBody, delivery: LocalDelivery, now_seconds: int
+    ) -> Mapping[Address, DeliveryOutcome]:
+        deliver = partial(
+            self._messages.deliver,
+            transaction,
+            body,
+            now_seconds=now_seconds,
+            sender=delivery.sender,
+            outbound=delivery.outbound,
+        )
+        return deliver_once(transaction, delivery.duplicate_key, delivery.recipients, now_seconds, deliver)
 
     async def check(self) -> tuple[str, ...]:
         """Read everything and say, in a sentence each, what is not as it should be; takes minutes for a large store."""
@@ -158,8 +243,10 @@ class Store:
 
     async def close(self) -> None:
         """Finish what is waiting, checkpoint and close."""
+        await self.traffic.close()
         await self._writer.close()
         self._bodies.close()
+        self._retention.close()
         self._reader.close()
         self._threads.shutdown()
         self._lock.release()
@@ -176,9 +263,18 @@ def _open_database(layout: DataLayout) -> sqlite3.Connection:
                 f"The file {layout.database} is not a database of chatmail; move it away or set data_dir elsewhere."
             ) from error
         try:
+            _make_shrinkable(connection)
             migrate(connection)
             sweep(connection, layout)
         except BaseException:
             connection.close()
             raise
     return connection
+
+
+def _make_shrinkable(connection: sqlite3.Connection) -> None:
+    """Rewrite a file of the first days, which could not give space back; minutes for gigabytes, once."""
+    (auto_vacuum,) = connection.execute("PRAGMA auto_vacuum").fetchone()
+    if auto_vacuum != INCREMENTAL:
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute("VACUUM")

@@ -1,14 +1,14 @@
 """Accounts from creation to removal."""
 
 import asyncio
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from chatmail.errors import StorageError
 from chatmail.mail.address import Address
 from chatmail.mail.changes import DELETED, MailboxChanges, MailboxRemoved, Uid
-from chatmail.storage.accounts import MAX_DEVICE_TOKENS
+from chatmail.policy.server_metadata import MAX_DEVICE_TOKENS
 from chatmail.storage.store import Account, DeliveryOutcome, FlagsMode, Store
 from tests.support.filling import (
     HEADER,
@@ -85,14 +85,14 @@ async def test_usage_counts_every_message_in_full_and_a_full_account_fails_alone
     account, other = await add_account(store, "alice"), await add_account(store, "bob")
     mailbox_id = (await inbox(store, account)).mailbox_id
     fits = b"x" * (QUOTA_BYTES - len(HEADER) - 100)
-    assert await store.mailboxes.append(mailbox_id, staged(store, fits), frozenset(), NOW) == 1
+    assert await store.mailboxes.append(mailbox_id, staged(store, fits), frozenset(), datetime.now(UTC)) == 1
     assert await store.accounts.usage_bytes(account.account_id) == QUOTA_BYTES - 100
     text = b"x" * 200
     assert await deliver(store, "alice", "bob", text=text) == {
         "alice": DeliveryOutcome.OVER_QUOTA,
         "bob": DeliveryOutcome.DELIVERED,
     }
-    assert await store.mailboxes.append(mailbox_id, staged(store, text), frozenset(), NOW) is None
+    assert await store.mailboxes.append(mailbox_id, staged(store, text), frozenset(), datetime.now(UTC)) is None
     assert await store.accounts.usage_bytes(other.account_id) == len(HEADER + text)
     await store.mailboxes.store_flags(mailbox_id, [Uid(1)], FlagsMode.ADD, frozenset({DELETED}))
     await store.mailboxes.expunge(mailbox_id)
