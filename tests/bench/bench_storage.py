@@ -1,8 +1,12 @@
 """What the store alone can do on this machine: `python -m tests.bench.bench_storage [FOLDER]`.
 
-Prints one figure a line. FOLDER (default: a temporary one) lies on the disk to be measured. With `--busy` the event
-loop computes half a millisecond for each message, as a whole server does: it shows what the writer's thread loses
-when it has to fight for the interpreter.
+Prints one figure a line. FOLDER (default: a temporary one) lies on the disk to be measured. With `--busy MS` the event
+loop computes that long for each message, as a whole server does; `--switch MS` sets the interpreter's switch interval.
+
+Seen on two cores shared with other work, whose disk gave a bare SQLite loop 1,000 to 1,900 single commits a second:
+one caller 1,400 to 1,600/s (p50 0.6 ms, p99 1.3 to 3.4 ms), ten 4,000 to 6,200/s, fifty 6,300 to 7,300/s at 0.1 ms CPU;
+in memory 4,700, 8,800 and 9,900/s. A message to 1,000 recipients 13 to 17 ms, headers of 1,000 messages 0.5 ms when
+recent and 6 to 9 ms from disk, 9,000 to 17,000 accounts made a second.
 """
 
 import argparse
