@@ -143,8 +143,8 @@ def _open(key: Any, fetched: bytes, text: str) -> None:  # noqa: ANN401 — pgpy
         raise ValueError("the message arrived without its content")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        import pgpy  # type: ignore[import-untyped]
-        from pgpy.errors import PGPError
+        import pgpy
+        from pgpy.errors import PGPError  # type: ignore[import-untyped]
 
         armored = fetched[begin : end + len(b"-----END PGP MESSAGE-----")].replace(b"\r\n", b"\n") + b"\n"
         try:

@@ -74,6 +74,11 @@ class Places:
         return self._at(f"/etc/systemd/journald@{LOG_NAMESPACE}.conf")
 
     @property
+    def cache(self) -> Path:
+        """Where the file unpacks itself when root runs it without an installation."""
+        return self._at("/root/.cache/chatmail")
+
+    @property
     def record(self) -> Path:
         """The journal of the installation: which steps are done, and what they made."""
         return self.folder / "installation.json"

@@ -76,7 +76,7 @@ def uninstall(plan: RemovalPlan, places: Places, host: Host, on_step: Callable[[
         (
             "data",
             "Remove the data" if plan.data_dir else "Give the data that stays to root",
-            lambda: _data(plan, places),
+            lambda: _data(plan, places, host),
         ),
         ("user", f"Remove the system user {USER}", lambda: plan.user and must(host, "userdel", plan.user)),
         ("files", "Remove the files", lambda: _remove_files(plan, places)),
@@ -105,10 +105,10 @@ def _stop(places: Places, host: Host) -> None:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def _data(plan: RemovalPlan, places: Places) -> None:
+def _data(plan: RemovalPlan, places: Places, host: Host) -> None:
     if plan.data_dir is not None:
         shutil.rmtree(plan.data_dir)
-    elif plan.keeps_data and os.geteuid() == 0:
+    elif plan.keeps_data and host.is_root():
         # The number of a removed user may be given to another one.
         for path in (places.data_dir, *places.data_dir.rglob("*")):
             os.chown(path, 0, 0, follow_symlinks=False)
@@ -120,13 +120,7 @@ def _remove_files(plan: RemovalPlan, places: Places) -> None:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
-    for folder in _caches():
-        shutil.rmtree(folder, ignore_errors=True)
-        with suppress(OSError):
-            folder.parent.rmdir()
-
-
-def _caches() -> list[Path]:
-    """Where the file unpacked itself before it was installed; only in a home folder, never where somebody chose."""
-    home = Path(os.path.expanduser("~root"))
-    return [folder for folder in (home / ".cache" / "chatmail",) if folder.is_dir() and os.geteuid() == 0]
+    # Where the file unpacked itself before it was installed.
+    shutil.rmtree(places.cache, ignore_errors=True)
+    with suppress(OSError):
+        places.cache.parent.rmdir()
