@@ -35,7 +35,6 @@ _NO_FEDERATION: Final = "mail does not go to or come from other servers yet"
 _NO_EXPIRY: Final = "messages and accounts are kept until their owners delete them"
 
 PENDING_KEYS: Final = (
-    _pending("listen.smtp", f"{_NO_FEDERATION}; the port stays closed", lambda config: config.listen.smtp != 0),
     _pending("federation.smtp_port", _NO_FEDERATION),
     _pending("federation.https_port", _NO_FEDERATION),
     _pending("federation.ca_file", _NO_FEDERATION),

@@ -34,8 +34,10 @@ from chatmail.log import Log
 from chatmail.login import Login
 from chatmail.net.certificate_files import CertificateFiles, TlsContexts, expires_at, server_context
 from chatmail.net.challenges import ChallengeBoard
+from chatmail.net.dkim import DkimVerifier, KeyCache
 from chatmail.net.resolver import Resolver
 from chatmail.net.self_signed import self_signed_certificate
+from chatmail.reception import Reception
 from chatmail.routing import Router
 from chatmail.services.certificates import CertificateService, acme_files
 from chatmail.services.control import ControlService
@@ -43,6 +45,9 @@ from chatmail.services.http import MAX_CONNECTIONS as MAX_HTTP_CONNECTIONS
 from chatmail.services.http import HttpService
 from chatmail.services.imap import ImapService
 from chatmail.services.multiplexer import Multiplexer, Route
+from chatmail.services.mx import MxService
+from chatmail.services.mxdeliv import PATH as MXDELIV_PATH
+from chatmail.services.mxdeliv import MxDeliv
 from chatmail.services.smtp_connections import SmtpConnections
 from chatmail.services.submission import SubmissionService
 from chatmail.storage.store import Store
@@ -50,7 +55,7 @@ from chatmail.system_load import new_account_guard
 from chatmail.systemd import ServiceManager
 from chatmail.web.messages import Registration
 
-SERVED_PROTOCOLS: Final = ("submission", "submissions", "imap", "imaps", "https", "http")
+SERVED_PROTOCOLS: Final = ("smtp", "submission", "submissions", "imap", "imaps", "https", "http")
 """Listeners that have a service behind them; the others are not bound."""
 SHUTDOWN_SECONDS: Final = 10.0
 """How long services may take to say goodbye; systemd waits 90 by default."""
@@ -127,15 +132,18 @@ class Supervisor:
         contexts, board = TlsContexts(files), ChallengeBoard()
         resolver = cache(lambda: Resolver(self._config.dns.resolvers))
         certificates = CertificateService(self._config, contexts, board, resolver, SystemRandom())
+        reception = Reception(self._config, store, DkimVerifier(KeyCache(resolver)))
         http = HttpService(
             self._config,
             certificate_is_trusted=lambda: certificates.is_trusted,
             key_authorization=board.key_authorization,
             registration=lambda: registration(self._config, guard),
+            handlers={MXDELIV_PATH: MxDeliv(self._config, reception).answer},
         )
         router = Router(store, self._config.address_domain)
         connections = SmtpConnections(self._config.limits.max_smtp_connections)
         submission = SubmissionService(self._config, store=store, login=login, router=router, connections=connections)
+        mx = MxService(self._config, reception, connections)
         imap = ImapService(self._config, store=store, login=login)
         multiplexer = Multiplexer(
             {
@@ -149,6 +157,7 @@ class Supervisor:
         async with asyncio.TaskGroup() as group:
             running = (
                 http.run(listeners.sockets("http"), self._stop),
+                mx.run(listeners.sockets("smtp"), contexts.mail, self._stop),
                 submission.run(
                     submission=listeners.sockets("submission"),
                     submissions=listeners.sockets("submissions"),

@@ -31,7 +31,7 @@ NEVER_PURE = ("asyncio", "socket", "sqlite3", "ssl", "subprocess", "aiohttp", "a
 NOT_FOR_SERVING = ("textual", "acme", "pgpy", "installer")
 """What only the installer, certificate orders and self-tests need; `serve` starts faster and smaller without."""
 
-SERVICE_OF_FILE = {"web_folder": "http", "submission": "smtp"}
+SERVICE_OF_FILE = {"web_folder": "http", "submission": "smtp", "mx": "smtp"}
 """Files in `services/` that belong to a service by another name; else the part before the first `_` names it."""
 
 

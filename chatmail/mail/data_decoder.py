@@ -16,6 +16,8 @@ the message but the dots, and keeps nothing.
 from enum import Enum
 from typing import Final
 
+from chatmail.mail.line_ends import is_crooked
+
 _END: Final = b"\r\n.\r\n"
 _STUFFED: Final = b"\r\n."
 
@@ -62,7 +64,7 @@ class DataDecoder:
             work = self._hold_back(work)
         if self.fault is not None:
             return b""
-        if _is_crooked(work):
+        if is_crooked(work):
             self.fault = DataFault.LINE_ENDS
             return b""
         if stuffed >= 0:
@@ -86,9 +88,3 @@ class DataDecoder:
             self.fault = DataFault.TOO_BIG
             return b""
         return decoded
-
-
-def _is_crooked(work: bytes) -> bool:
-    """Whether a CR or LF stands alone, or there is a NUL. Counting is several times faster than a regex."""
-    line_feeds = work.count(b"\n")
-    return work.count(b"\r\n") != line_feeds or work.count(b"\r") != line_feeds or b"\0" in work

@@ -4,15 +4,15 @@ Doors: `HttpService.tls_protocol()` speaks HTTP on a connection whose TLS is don
 `run(sockets, stop)` serves port 80. RFC 9112 framing, strict parsing and pipelining are aiohttp's. Nothing is
 logged per request, and no log line names a peer. HTTP/2 is not spoken.
 
-Limits, each on purpose: see the constants. A request's body is never read by us; aiohttp drains a short one and closes
-on a long one.
+Limits, each on purpose: see the constants. A request's body is never read here, only by those `handlers` that are there
+for it; aiohttp drains a short one and closes on a long one.
 """
 
 import asyncio
 import logging
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random, SystemRandom
@@ -30,7 +30,8 @@ MAX_LINE_BYTES: Final = 4096
 """The request line. Our longest address has under 200 bytes."""
 MAX_FIELD_BYTES: Final = 4096
 """One header field. Browsers without cookies for us send under 1 KB."""
-MAX_HEADERS: Final = 64
+MAX_HEADERS: Final = 256
+"""A browser sends some fifteen; `/mxdeliv` has one for each recipient."""
 IDLE_SECONDS: Final = 15.0
 """From one answer (or the connection's start) to the next complete request head: also the limit for slow senders."""
 LINGER_SECONDS: Final = 2.0
@@ -41,6 +42,8 @@ MAX_CONNECTIONS: Final = 1000
 """Over TLS and in the clear together; beyond, a new connection is closed at once."""
 CLOSE_SECONDS: Final = 3.0
 _SERVER: Final = (("Server", "chatmail"),)
+
+RequestHandler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 _log = Log("http")
 _aiohttp_log = logging.getLogger("chatmail.services.http.aiohttp")
@@ -126,15 +129,20 @@ class HttpService:
         certificate_is_trusted: Callable[[], bool],
         registration: Callable[[], Registration],
         key_authorization: Callable[[str], str | None] = lambda token: None,
+        handlers: Mapping[str, RequestHandler] | None = None,
         limits: HttpLimits | None = None,
         rng: Random | None = None,
     ) -> None:
-        """`key_authorization` answers ACME HTTP-01 tokens; the other two are asked at every request."""
+        """`key_authorization` answers ACME HTTP-01 tokens; the other two are asked at every request.
+
+        `handlers` answer by themselves, over TLS, at the paths they stand for, and read the bodies of their requests.
+        """
         self._site = Site(config, rng or SystemRandom())
         self._folder = WebFolder(Path(config.web.folder)) if config.web.folder else None
         self._certificate_is_trusted = certificate_is_trusted
         self._registration = registration
         self._key_authorization = key_authorization
+        self._handlers = handlers or {}
         self._limits = limits or HttpLimits()
         self._loop = asyncio.get_running_loop()
         self._tls_server = web.Server(self._handle_tls)
@@ -173,7 +181,14 @@ class HttpService:
         return _Connection(server, self._loop, self._limits)
 
     async def _handle_tls(self, request: web.BaseRequest) -> web.StreamResponse:
-        return self._guarded(self._answer, request)
+        handler = self._handlers.get(request.path)
+        if handler is None:
+            return self._guarded(self._answer, request)
+        try:
+            return await handler(request)
+        except Exception as error:
+            _log.bug(error)
+            return web.Response(status=500, text="500\n", headers=dict(_SERVER))
 
     async def _handle_plain(self, request: web.BaseRequest) -> web.StreamResponse:
         return self._guarded(self._answer_plain, request)

@@ -32,6 +32,8 @@ class SmtpOptions:
     data_seconds: float = 120.0
     """In which `data_progress_bytes` of a message must come in; RFC 5321 §4.5.3.2.5 is of the same order."""
     data_progress_bytes: int = 4096
+    max_errors: int = 20
+    """5xx replies since the last accepted message, beyond which the connection ends."""
 
 
 ADMITTED: Final = SmtpReply(250, "OK", "2.1.5")
@@ -58,6 +60,8 @@ class Transaction(Envelope):
         """Whether MAIL was accepted."""
         self.sender: Address | None = None
         """None for the null sender."""
+        self.declared_size_bytes = 0
+        """What MAIL said of the size (RFC 1870), or 0."""
         self.recipients: list[Address] = []
         self.admission: SmtpReply | None = None
         """For a handler that decides once for all RCPT of a transaction: `ADMITTED`, or what it answers to each."""

@@ -39,8 +39,6 @@ log = Log("smtp")
 
 _MAX_COMMAND_BYTES: Final = 4096
 _MAX_LOGIN_FAILURES: Final = 3
-_MAX_ERRORS: Final = 20
-"""5xx replies since the last accepted message."""
 _MAX_DRAIN: Final = 4
 """How many times the largest message is read while waiting for the end of one that is refused already."""
 _COMMANDS_PER_TURN: Final = 100
@@ -183,7 +181,7 @@ class SmtpConnection(SMTP):
         while True:
             line = await self._stream.read_line()
             await self._command(line)
-            if self._errors > _MAX_ERRORS:
+            if self._errors > self._options.max_errors:
                 raise ConnectionOverError(_TOO_MANY_ERRORS)
             if self.session.authenticated or not self._auth_required:
                 self._stream.expire_in(self._options.command_seconds)
@@ -341,6 +339,7 @@ class SmtpConnection(SMTP):
         if parsed.size_bytes is not None and parsed.size_bytes > self._options.max_message_bytes:
             return await self._reply(MESSAGE_TOO_BIG)
         transaction.sender, transaction.smtp_utf8 = parsed.address, parsed.smtp_utf8
+        transaction.declared_size_bytes = parsed.size_bytes or 0
         refusal = await self._handler.handle_MAIL(self.session, transaction)
         if refusal is not None:
             return await self._reply(refusal)
