@@ -24,6 +24,7 @@ RUN_BY = {
     "python3 build.py --arch aarch64": ("tests/build/test_zipapp.py", '"--arch"'),
     "python3 build.py check": ("build.py", "check(python)"),
     "python3 build.py test -m slow": ("tests/build/test_zipapp.py", "pytest.mark.slow"),
+    "python3 build.py test -m machines": ("tests/machines/test_unattended.py", "pytest.mark.machines"),
     "python3 build.py lock": ("tests/build/test_locks.py", "requirements.refresh"),
     "build/test/bin/python -m tests.bench --pyz dist/chatmail.pyz": ("tests/bench/__main__.py", '"--pyz"'),
 }

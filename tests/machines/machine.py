@@ -60,8 +60,9 @@ class Machine:
     """One machine by the name of `name`, which makes its address, too."""
 
     def __init__(self, name: str, suite: str) -> None:
-        for tool in ("systemd-nspawn", "ip", "nsenter"):
-            require_tool(tool)
+        require_tool("systemd-nspawn")
+        require_tool("ip")
+        require_tool("nsenter")
         if os.geteuid() != 0:
             lacking("only root can boot a machine")
         number = hashlib.sha256(name.encode()).digest()[0]
