@@ -55,19 +55,22 @@ def random_credentials(rng: Random, config: Config) -> Credentials:
 
 
 def imap_server(config: Config) -> MailServer | None:
-    """Where clients reach IMAP, implicit TLS first; None if it is switched off."""
-    return _server(config.mail_domain, config.listen.imaps, config.listen.imap)
+    """Where clients reach IMAP, implicit TLS first, port 443 last; None if all are switched off."""
+    return _server(config, config.listen.imaps, config.listen.imap)
 
 
 def smtp_server(config: Config) -> MailServer | None:
-    """Where clients submit mail, implicit TLS first; None if it is switched off."""
-    return _server(config.mail_domain, config.listen.submissions, config.listen.submission)
+    """Where clients submit mail, implicit TLS first, port 443 last; None if all are switched off."""
+    return _server(config, config.listen.submissions, config.listen.submission)
 
 
-def _server(host: str, tls_port: int, starttls_port: int) -> MailServer | None:
+def _server(config: Config, tls_port: int, starttls_port: int) -> MailServer | None:
+    """On port 443 a client names its protocol by ALPN, so that it will do where both others are off."""
     if tls_port:
-        return MailServer(host, tls_port, "ssl")
-    return MailServer(host, starttls_port, "starttls") if starttls_port else None
+        return MailServer(config.mail_domain, tls_port, "ssl")
+    if starttls_port:
+        return MailServer(config.mail_domain, starttls_port, "starttls")
+    return MailServer(config.mail_domain, config.listen.https, "ssl") if config.listen.https else None
 
 
 def web_url(config: Config) -> str:
@@ -95,9 +98,14 @@ def _is_ip_address(domain: str) -> bool:
     return True
 
 
-def dcaccount_link(config: Config) -> str:
-    """The link for everybody: each client that opens it gets an account of its own."""
-    return f"dcaccount:{web_url(config)}new"
+def dcaccount_link(config: Config, invitation: str = "") -> str:
+    """The link for everybody, or for whom it is given to: each client that opens it gets an account of its own."""
+    return f"dcaccount:{invitation_url(config, invitation)}"
+
+
+def invitation_url(config: Config, invitation: str = "") -> str:
+    """Where an account is to be had by POST; `invitation` is the token, for a server that wants one."""
+    return f"{web_url(config)}new" + (f"?t={quote(invitation, safe='')}" if invitation else "")
 
 
 def dclogin_link(

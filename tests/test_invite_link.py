@@ -83,8 +83,15 @@ def test_with_implicit_tls_off_the_link_names_starttls() -> None:
     assert "ic" not in query
 
 
+def test_with_all_mail_ports_off_the_link_names_port_443() -> None:
+    ports = {"imap": 0, "imaps": 0, "submission": 0, "submissions": 0}
+    config = replace(CONFIG, listen=replace(CONFIG.listen, **ports))
+    query = parse_qs(urlsplit(login_link(config, Credentials("a@b", "p"))).query)
+    assert (query["ip"], query["is"], query["sp"], query["ss"]) == (["443"], ["ssl"], ["443"], ["ssl"])
+
+
 def test_with_a_protocol_off_the_link_says_nothing_of_it() -> None:
-    config = replace(CONFIG, listen=replace(CONFIG.listen, submission=0, submissions=0))
+    config = replace(CONFIG, listen=replace(CONFIG.listen, submission=0, submissions=0, https=0))
     assert "sh=" not in login_link(config, Credentials("a@b", "p"))
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, NoReturn, cast
@@ -37,6 +38,8 @@ from chatmail.storage.atomic import write_durably
 REQUEST_SECONDS: Final = 30
 ORDER_SECONDS: Final = 180
 """From the challenge to the chain."""
+MAX_RETRY_AFTER_SECONDS: Final = 7 * 24 * 3600
+"""The longest wait an authority is believed."""
 SHORT_LIVED_PROFILE: Final = "shortlived"
 """The only profile in which Let's Encrypt vouches for IP addresses."""
 
@@ -94,6 +97,8 @@ class AcmeRequest:
     ca_file: Path | None = None
     external_account: ExternalAccount | None = None
     on_step: Callable[[AcmeStep], None] = field(default=lambda _step: None)
+    on_time: Callable[[datetime], None] = field(default=lambda _time: None)
+    """Told what time (aware UTC) the authority has, so that a wrong clock of ours is noticed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +132,17 @@ _CHALLENGE_CLASSES: Final = {ChallengeType.TLS_ALPN: TlsAlpn01, ChallengeType.HT
 
 
 class _Network(client.ClientNetwork):
-    """The library's transport, which also remembers what Retry-After the last answer carried (RFC 8555 §6.6)."""
+    """The library's transport, which also remembers the last answer: status, Date, Retry-After (RFC 8555 §6.6)."""
 
+    status: int = 0
     retry_after: str = ""
+    date: str = ""
 
     def _send_request(self, method: str, url: str, *args: Any, **kwargs: Any) -> requests.Response:  # noqa: ANN401
         response: requests.Response = super()._send_request(method, url, *args, **kwargs)
+        self.status = response.status_code
         self.retry_after = response.headers.get("Retry-After", "") if not response.ok else ""
+        self.date = response.headers.get("Date", "")
         return response
 
 
@@ -179,6 +188,8 @@ class _Order:
         with self._at(AcmeStep.DIRECTORY):
             directory = client.ClientV2.get_directory(self._request.directory_url, self._network)
             acme = client.ClientV2(directory, self._network)
+            if (time := _http_date(self._network.date)) is not None:
+                self._request.on_time(time)
         with self._at(AcmeStep.ACCOUNT):
             self._enter(acme)
         with self._at(AcmeStep.ORDER):
@@ -287,6 +298,8 @@ class _Order:
                 f"{self._request.directory_url} could not be reached; check the network and acme_directory.", error
             )
         except (errors.Error, JoseError, ValueError, KeyError, AttributeError) as error:
+            if self._network.status >= 500:
+                self._fail(f"The certificate authority is out of order (HTTP {self._network.status}).", error)
             # AttributeError: what a directory without the expected entries raises in the library.
             self._fail("The certificate authority gave an answer that is not ACME; it is tried again.", error)
 
@@ -295,9 +308,9 @@ class _Order:
 
 
 def _offered(acme: client.ClientV2, profile: str | None) -> str | None:
-    """`profile` if the authority knows profiles at all; those that do not would refuse the order."""
+    """`profile` if the authority has it; others would refuse the order."""
     try:
-        return profile if acme.directory.meta.profiles else None
+        return profile if profile in (acme.directory.meta.profiles or ()) else None
     except AttributeError:
         return None
 
@@ -330,6 +343,15 @@ def _refused_names(authorizations: Sequence[messages.AuthorizationResource]) -> 
 
 
 def _retry_at(header: str) -> datetime | None:
-    if header.isascii() and header.isdecimal():
-        return datetime.now(UTC) + timedelta(seconds=min(int(header), 7 * 24 * 3600))
-    return None
+    """When to come back, from either form of Retry-After (RFC 9110 §10.2.3); a week from now at most."""
+    now = datetime.now(UTC)
+    wanted = now + timedelta(seconds=int(header[:7])) if header.isascii() and header.isdecimal() else _http_date(header)
+    return wanted and min(wanted, now + timedelta(seconds=MAX_RETRY_AFTER_SECONDS))
+
+
+def _http_date(header: str) -> datetime | None:
+    """A time as HTTP writes it (RFC 9110 §5.6.7), aware UTC; None if it cannot be read."""
+    try:
+        return parsedate_to_datetime(header).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None

@@ -32,6 +32,7 @@ class RenewalState:
     last_attempt_at: datetime | None = None
     last_error: str = ""
     next_attempt_at: datetime | None = None
+    asked_to_wait_until: datetime | None = None
     advised_at: datetime | None = None
     ask_advice_at: datetime | None = None
 
@@ -56,6 +57,7 @@ def after_failure(
         last_attempt_at=now,
         last_error=error,
         next_attempt_at=next_attempt_at,
+        asked_to_wait_until=retry_at,
         advised_at=state.advised_at,
         ask_advice_at=state.ask_advice_at,
     )

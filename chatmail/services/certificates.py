@@ -47,8 +47,12 @@ RENAME_CHECK_SECONDS: Final = 3600.0
 """How often it is checked whether a further name (`www.`, `mta-sts.`) leads here by now."""
 MIN_FREE_BYTES: Final = 1024 * 1024
 """Without this much space on the disk no certificate is ordered: it could not be kept."""
+MAX_CLOCK_DIFFERENCE: Final = timedelta(minutes=10)
+"""Beyond this the operator is told that the clock is wrong: certificates begin and end by it."""
 ADVICE_SECONDS: Final = 6 * 3600
 """How soon to ask for renewal information again where the authority did not answer."""
+
+_TIMES: Final = ("last_attempt_at", "next_attempt_at", "asked_to_wait_until", "advised_at", "ask_advice_at")
 
 _log = Log("certificates")
 _T = TypeVar("_T")
@@ -69,6 +73,8 @@ class CertificateStatus:
     next_attempt_at: datetime | None
     failures: int
     last_error: str
+    clock: str = ""
+    """One sentence if this machine's clock differs from the authority's, as far as it was asked."""
 
 
 class CertificateFailureError(ChatmailError):
@@ -102,7 +108,7 @@ class CertificateService:
         self._renewing = asyncio.Lock()
         self._seen = _fingerprint(contexts.files)
         self._names_checked_at: datetime | None = None
-        self._names: tuple[str, ...] = ()
+        self._clock = ""
 
     @property
     def is_trusted(self) -> bool:
@@ -126,6 +132,7 @@ class CertificateService:
             next_attempt_at=state.next_attempt_at,
             failures=state.failures,
             last_error=state.last_error,
+            clock=self._clock,
         )
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -202,12 +209,13 @@ class CertificateService:
     async def renew(self, on_step: Callable[["AcmeStep"], None] = lambda _step: None) -> None:
         """Obtain a certificate now and present it. Raises `CertificateFailureError`; the state is kept either way."""
         async with self._renewing:
+            self._respect_the_authoritys_wish()
             try:
                 chain = await self._obtain(on_step)
                 write_durably(acme_files(self._folder).cert_file, chain)
                 self._contexts.reload(acme_files(self._folder))
             except (ChatmailError, OSError) as error:
-                sentence = _sentence(error)
+                sentence = f"{_sentence(error)} {self._clock}".rstrip()
                 retry_at = getattr(error, "retry_at", None)
                 self._keep(after_failure(self._state, self._now(), sentence, self._rng.random(), retry_at))
                 # The sentence quotes the authority, which likes to name addresses; `cert status` shows it.
@@ -217,6 +225,21 @@ class CertificateService:
                 raise CertificateFailureError(sentence) from error
             self._keep(after_success(self._now()))
             _log.info("certificate_obtained", expires=self._expiry())
+
+    def _respect_the_authoritys_wish(self) -> None:
+        """Whoever asks: not before the time the authority gave with its last refusal (Retry-After)."""
+        until = self._state.asked_to_wait_until
+        if until is not None and self._now() < until:
+            raise CertificateFailureError(
+                f"The certificate authority wants to be left alone until {_shown(until)}; it is asked again then."
+            )
+
+    def _compare_clock(self, authority_time: datetime) -> None:
+        """Called in the thread of the order."""
+        difference = self._now() - authority_time
+        self._clock = clock_sentence(difference)
+        if self._clock:
+            _log.error("clock_wrong", seconds=round(difference.total_seconds()), remedy="set the clock (NTP)")
 
     async def _obtain(self, on_step: Callable[["AcmeStep"], None]) -> bytes:
         """Order with each challenge type in turn; the first chain wins, the first failure is the one reported."""
@@ -237,17 +260,19 @@ class CertificateService:
             ca_file=Path(tls.acme_ca_file) if tls.acme_ca_file else None,
             external_account=ExternalAccount(tls.acme_eab_kid, tls.acme_eab_hmac_key) if tls.acme_eab_kid else None,
             on_step=on_step,
+            on_time=self._compare_clock,
         )
-        failure: AcmeError | None = None
+        failures: list[AcmeError] = []
         for challenge in self._challenges():
             try:
                 return await _in_thread(partial(obtain_certificate, replace(request, challenge=challenge)))
             except AcmeError as error:
-                failure = failure or error
+                failures.append(error)
                 if error.step is not AcmeStep.CHALLENGE:
                     break
-        assert failure is not None
-        raise failure
+        # The first says most; but the last is how the authority wants to be treated from now on.
+        failures[0].retry_at = failures[-1].retry_at
+        raise failures[0]
 
     def _challenges(self) -> "tuple[ChallengeType, ...]":
         from chatmail.net.acme import ChallengeType
@@ -290,6 +315,18 @@ class CertificateService:
 def acme_files(folder: Path) -> CertificateFiles:
     """Where the certificate obtained by ACME and its key lie."""
     return CertificateFiles(folder / "acme.pem", folder / "key.pem")
+
+
+def clock_sentence(difference: timedelta) -> str:
+    """What to tell an operator whose clock is ahead of the authority's by `difference`; empty if that is little."""
+    if abs(difference) <= MAX_CLOCK_DIFFERENCE:
+        return ""
+    hours = abs(difference).total_seconds() / 3600
+    direction = "ahead of" if difference > timedelta() else "behind"
+    return (
+        f"This machine's clock is {hours:.1f} hours {direction} the certificate authority's; "
+        "set it (timedatectl set-ntp true), or certificates seem to begin or end at wrong times."
+    )
 
 
 def _sentence(error: Exception) -> str:
@@ -364,10 +401,7 @@ def _read_state(path: Path) -> RenewalState:
     """What an earlier run remembered; nothing if that cannot be read."""
     try:
         kept = json.loads(path.read_text())
-        times = {
-            name: datetime.fromisoformat(kept[name]) if kept[name] else None
-            for name in ("last_attempt_at", "next_attempt_at", "advised_at", "ask_advice_at")
-        }
+        times = {name: datetime.fromisoformat(kept[name]) if kept.get(name) else None for name in _TIMES}
         return RenewalState(failures=int(kept["failures"]), last_error=str(kept["last_error"]), **times)
     except (OSError, ValueError, KeyError, TypeError):
         return RenewalState()

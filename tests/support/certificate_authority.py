@@ -1,6 +1,6 @@
 """A real certificate authority in tests: Pebble in strict mode, with pebble-challtestsrv as its DNS.
 
-A proxy in front lets a test have the authority refuse, fail or be late in ways Pebble does not do by itself.
+What Pebble does not do by itself (refuse, fail, advise on renewal) `tests.support.moody_authority` adds in front.
 """
 
 import json
