@@ -1,4 +1,4 @@
-r"""Runs every `tests/dialogues/*.smtp` against the submission service.
+r"""Runs every `tests/dialogues/*.smtp` against submission, or with `# port: 25` against the port for other servers.
 
 `C:` lines that stand together are written in one piece, with CR LF behind each and `\n`, `\r`, `\0` read as escapes;
 `S:` is one line of the server, where `…` stands for the rest of the reply; `TLS` is the handshake, `CLOSED` the end of
@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.smtp_peer import SmtpPeer
-from tests.support.submission import SubmissionServer, submission_server
+from tests.support.inbound import inbound_server
+from tests.support.smtp_peer import Door, SmtpPeer
+from tests.support.submission import submission_server
 
 DIALOGUES = sorted((Path(__file__).parents[1] / "dialogues").glob("*.smtp"))
 ESCAPES = {b"\\n": b"\n", b"\\r": b"\r", b"\\0": b"\0"}
@@ -37,13 +38,16 @@ async def expect(peer: SmtpPeer, line: str) -> None:
 @pytest.mark.parametrize("path", DIALOGUES, ids=lambda path: path.stem)
 async def test_the_dialogue_goes_as_written(path: Path, tmp_path: Path) -> None:
     lines = path.read_text().splitlines()
+    said = [line for line in lines if not line.startswith("#")]
+    if "# port: 25" in lines:
+        async with inbound_server(tmp_path / "data") as server:
+            return await run(server.door, said)
     async with submission_server(tmp_path / "data") as server:
         await server.account("bob")
-        await run(server, "# port: 465" in lines, [line for line in lines if not line.startswith("#")])
+        await run(server.tls if "# port: 465" in lines else server.starttls, said)
 
 
-async def run(server: SubmissionServer, is_encrypted: bool, lines: list[str]) -> None:
-    door = server.tls if is_encrypted else server.starttls
+async def run(door: Door, lines: list[str]) -> None:
     peer = await door.connect()
     for kind, group in groupby(lines, key=lambda line: line.partition(":")[0]):
         match kind:
