@@ -2,14 +2,17 @@
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty
+from shlex import quote
 from time import monotonic
 from typing import Any
 
 from deltachat_rpc_client import Account, AttrDict, DeltaChat, Rpc
+
+from tests.support.tools import require_tool
 
 EVENT_SECONDS = 45.0
 """How long a test waits for something the client should see; far above what it takes."""
@@ -18,9 +21,14 @@ Event = dict[str, Any]
 
 
 @contextmanager
-def running_core(accounts_dir: Path) -> Iterator[DeltaChat]:
-    """Start Delta Chat core with an empty profile folder (which must not exist yet)."""
+def running_core(accounts_dir: Path, hosts: Mapping[str, str] | None = None) -> Iterator[DeltaChat]:
+    """Start Delta Chat core with an empty profile folder (which must not exist yet).
+
+    `hosts` are names with their addresses that it sees in place of /etc/hosts; that takes root.
+    """
     server = Path(sys.executable).with_name("deltachat-rpc-server")
+    if hosts:
+        server = _with_hosts(server, accounts_dir.parent, hosts)
     # Its own log is noise here; events carry what a test wants to know.
     rpc = Rpc(accounts_dir=str(accounts_dir), rpc_server_path=str(server), stderr=subprocess.DEVNULL)
     with rpc:
@@ -32,6 +40,16 @@ def running_core(accounts_dir: Path) -> Iterator[DeltaChat]:
     process.wait(timeout=EVENT_SECONDS)
     assert process.stdout is not None
     process.stdout.close()
+
+
+def _with_hosts(server: Path, folder: Path, hosts: Mapping[str, str]) -> Path:
+    """A script that runs `server` in a mount namespace with an /etc/hosts of its own."""
+    file, script = folder / "hosts", folder / "server"
+    file.write_text("".join(f"{address} {name}\n" for name, address in hosts.items()))
+    inner = f"mount --bind {quote(str(file))} /etc/hosts && exec {quote(str(server))}"
+    script.write_text(f"#!/bin/sh\nexec {require_tool('unshare')} --mount sh -c {quote(inner)}\n")
+    script.chmod(0o700)
+    return script
 
 
 class Phone:
