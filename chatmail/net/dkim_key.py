@@ -3,6 +3,8 @@
 RFC 8301 §3.2 asks for 2048 bits; Ed25519 (RFC 8463) is not verified by enough receivers yet.
 """
 
+import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -29,11 +31,20 @@ def load_or_make_key(data_dir: Path, selector: str) -> rsa.RSAPrivateKey:
                 serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
             ),
         )
+        _give_to_owner(data_dir, (path.parent, path))
     except OSError as error:
         raise OperatorError(
             f"The DKIM key {path} cannot be read or written ({error.strerror}); check the owner and the free space."
         ) from None
     return key
+
+
+def _give_to_owner(data_dir: Path, made: Iterable[Path]) -> None:
+    """A key that root's command made is the server's all the same: it belongs to whom the data folder belongs."""
+    owner = data_dir.stat()
+    if os.geteuid() == 0 and owner.st_uid != 0:
+        for path in made:
+            os.chown(path, owner.st_uid, owner.st_gid)
 
 
 def _read(path: Path) -> rsa.RSAPrivateKey:

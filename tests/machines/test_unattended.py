@@ -92,15 +92,19 @@ def test_a_dry_run_prints_the_plan_and_changes_nothing(fresh: Machine) -> None:
     assert {path for path in made if not path.startswith("/root/.cache")} == set()
 
 
+def interrupted(fresh: Machine, step: int, signal_name: str) -> tuple[int, str]:
+    """Start an installation and end it once `step` is done; its exit code, and what it said on stderr."""
+    command = fresh.command(TEST_SERVER)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None and running.stderr is not None
+        assert any(line.startswith(f"[{step}/") for line in running.stdout)
+        fresh.run("sh", "-c", f"kill -{signal_name} $(pgrep -f 'chatmail.pyz install')")
+        return running.wait(), running.stderr.read()
+
+
 def test_a_killed_installation_is_resumed_from_any_step(fresh: Machine) -> None:
     for step in range(1, 8):
-        running = subprocess.Popen(fresh.command(TEST_SERVER), stdout=subprocess.PIPE, text=True)
-        assert running.stdout is not None
-        for line in running.stdout:
-            if line.startswith(f"[{step}/"):
-                break
-        fresh.run("sh", "-c", "kill -9 $(pgrep -f 'chatmail.pyz install')")
-        running.wait()
+        interrupted(fresh, step, "KILL")
     done = report(fresh.must(*TEST_SERVER, "--json"))
     assert done["ok"]
     assert states(report(fresh.must("chatmail", "doctor", "--json"))["checks"], "failed") == []
@@ -108,22 +112,14 @@ def test_a_killed_installation_is_resumed_from_any_step(fresh: Machine) -> None:
 
 def test_a_half_installation_can_be_removed_too(fresh: Machine) -> None:
     before = fresh.files()
-    running = subprocess.Popen(fresh.command(TEST_SERVER), stdout=subprocess.PIPE, text=True)
-    assert running.stdout is not None
-    assert any(line.startswith("[2/") for line in running.stdout)
-    fresh.run("sh", "-c", "kill -9 $(pgrep -f 'chatmail.pyz install')")
-    running.wait()
+    interrupted(fresh, 2, "KILL")
     fresh.must("python3", FILE, "uninstall", "--yes", "--remove-data")
     assert {path for path in fresh.files() if path not in before} == set()
 
 
 def test_ctrl_c_says_what_is_left(fresh: Machine) -> None:
-    running = subprocess.Popen(fresh.command(TEST_SERVER), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert running.stdout is not None
-    assert any(line.startswith("[2/") for line in running.stdout)
-    fresh.run("sh", "-c", "kill -INT $(pgrep -f 'chatmail.pyz install')")
-    _out, said = running.communicate()
-    assert running.returncode == 130, said
+    code, said = interrupted(fresh, 2, "INT")
+    assert code == 130, said
     assert "run the same command again to go on" in said
 
 
