@@ -84,8 +84,8 @@ def test_with_implicit_tls_off_the_link_names_starttls() -> None:
 
 
 def test_with_all_mail_ports_off_the_link_names_port_443() -> None:
-    ports = {"imap": 0, "imaps": 0, "submission": 0, "submissions": 0}
-    config = replace(CONFIG, listen=replace(CONFIG.listen, **ports))
+    listen = replace(CONFIG.listen, imap=0, imaps=0, submission=0, submissions=0)
+    config = replace(CONFIG, listen=listen)
     query = parse_qs(urlsplit(login_link(config, Credentials("a@b", "p"))).query)
     assert (query["ip"], query["is"], query["sp"], query["ss"]) == (["443"], ["ssl"], ["443"], ["ssl"])
 
