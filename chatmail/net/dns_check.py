@@ -15,6 +15,7 @@ from chatmail.dns.report import DnsReport, ReverseCheck
 from chatmail.net.resolver import DnsFailureError, DnsServer, NoSuchDomainError, Resolver, ask_authority
 
 MAX_QUESTIONS_AT_ONCE: Final = 8
+_ADDRESS_TYPES: Final = (RecordType.A, RecordType.AAAA)
 
 
 async def check_dns(records: Sequence[DnsRecord], resolver: Resolver) -> DnsReport:
@@ -27,7 +28,10 @@ async def check_dns(records: Sequence[DnsRecord], resolver: Resolver) -> DnsRepo
             return await _check(record, records, resolver, zones)
 
     checks = await asyncio.gather(*(one(record) for record in records))
-    addresses = [record.value for record in records if record.type in (RecordType.A, RecordType.AAAA)]
+    if not any(record.type in _ADDRESS_TYPES for record in records):
+        domains = {record.name for record in records if record.type is RecordType.MX}
+        checks = [await _check_any_address(domain, zones) for domain in domains] + checks
+    addresses = [record.value for record in records if record.type in _ADDRESS_TYPES]
     reverse = await asyncio.gather(*(_check_reverse(address, records[0].name, resolver) for address in addresses))
     return DnsReport(tuple(checks), tuple(reverse))
 
@@ -60,6 +64,22 @@ async def _check(record: DnsRecord, records: Sequence[DnsRecord], resolver: Reso
     return check
 
 
+async def _check_any_address(domain: str, zones: _Zones) -> RecordCheck:
+    """Behind a NAT the public address is not known; that there is one can be checked all the same."""
+    purpose = "Leads everybody who knows your domain to this machine."
+    record = DnsRecord(domain, RecordType.A, "the address this machine is reached at", purpose, True)
+    try:
+        _zone, servers = await zones.of(domain)
+        found = tuple([one for kind in _ADDRESS_TYPES for one in await _ask_any(servers, domain, kind)])
+    except DnsFailureError as error:
+        return RecordCheck(record, CheckState.UNREACHABLE, (), f"{error} Try again later.", None)
+    if not found:
+        advice = "This machine has no public address of its own; create an A record with the one it is reached at."
+        return RecordCheck(record, CheckState.MISSING, (), advice, None)
+    advice = f"It leads to {', '.join(found)}; this machine has no public address of its own to compare that with."
+    return RecordCheck(record, CheckState.OK, found, advice, None)
+
+
 async def _public_view(record: DnsRecord, resolver: Resolver) -> tuple[str, ...] | None:
     try:
         return await resolver.records(record.name, record.type)
@@ -89,9 +109,7 @@ async def _look_elsewhere(
         return replace(check, state=CheckState.DIFFERENT, found=misplaced, advice=advice)
     if record.type is RecordType.CNAME:
         return await _addresses_instead(check, servers)
-    if record.type in (RecordType.A, RecordType.AAAA) and (
-        alias := await _ask_any(servers, record.name, RecordType.CNAME)
-    ):
+    if record.type in _ADDRESS_TYPES and (alias := await _ask_any(servers, record.name, RecordType.CNAME)):
         advice = f"There is a CNAME to {alias[0]} in its place; remove it and create this record."
         return replace(check, state=CheckState.DIFFERENT, found=alias, advice=advice)
     return check
@@ -100,9 +118,8 @@ async def _look_elsewhere(
 async def _addresses_instead(check: RecordCheck, servers: Sequence[DnsServer]) -> RecordCheck:
     """A name that has the same addresses as the CNAME's target does just as well."""
     target = check.record.value.rstrip(".")
-    kinds = (RecordType.A, RecordType.AAAA)
-    have = {address for kind in kinds for address in await _ask_any(servers, check.record.name, kind)}
-    want = {address for kind in kinds for address in await _ask_any(servers, target, kind)}
+    have = {address for kind in _ADDRESS_TYPES for address in await _ask_any(servers, check.record.name, kind)}
+    want = {address for kind in _ADDRESS_TYPES for address in await _ask_any(servers, target, kind)}
     if have and have == want:
         return replace(check, state=CheckState.OK, found=tuple(sorted(have)), advice="")
     if have:

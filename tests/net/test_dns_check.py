@@ -102,6 +102,19 @@ async def test_addresses_that_equal_those_of_the_target_stand_for_a_cname(server
     assert wrong(await check()) == {}
 
 
+async def test_behind_a_nat_the_domain_must_lead_somewhere(server: NameServer) -> None:
+    behind_nat = [record for record in RECORDS if record.type != "A"]
+    server.replace(ZONE, GOOD)
+    report = await check_dns(behind_nat, Resolver([SERVER]))
+    assert report.ok and report.checks[0].found == (RELAY,) and "to compare" in report.checks[0].advice
+    server.replace(ZONE, spoil(" IN A ", ""))
+    report = await check_dns(behind_nat, Resolver([SERVER]))
+    assert (
+        not report.ok
+        and "no public address of its own; create an A record" in wrong(report)["A chat.example.org"].advice
+    )
+
+
 async def test_servers_that_do_not_answer_are_told_from_missing_records(server: NameServer) -> None:
     server.stop()
     report = await check_dns(RECORDS[:1], Resolver([SERVER], lifetime_seconds=0.5))

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import ssl
 import subprocess
@@ -166,8 +167,11 @@ async def test_renewal_follows_the_advice_of_the_authority(moody: MoodyAuthority
 async def test_an_ip_address_is_ordered_in_the_short_lived_profile(moody: MoodyAuthority, tmp_path: Path) -> None:
     face = Face(config_for(moody, tmp_path, RELAY))
     async with face.listening():
-        moody.directory_extra = {"meta": {"profiles": {"classic": "x", "shortlived": "six days"}}}
+        moody.directory_extra = {
+            "meta": {"profiles": {"classic": "x", "shortlived": "six days"}, "caaIdentities": ["authority.example"]}
+        }
         await face.service.renew()
+        assert json.loads((tmp_path / "tls" / "acme-account.json").read_text())["caa"] == "authority.example"
         moody.directory_extra = {"meta": {"profiles": {"classic": "x"}}}
         await face.service.renew()
     orders = [payload for path, payload in moody.seen if path == "/order-plz"]

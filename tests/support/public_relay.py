@@ -5,6 +5,7 @@ import os
 import subprocess
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from tests.support.relay import ServedRelay
@@ -27,10 +28,10 @@ class PublicRelay(ServedRelay):
             f'[listen]\naddresses = ["{self.host}"]\n{listen}\n{self.settings}\n'
         )
 
-    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """One subcommand of the built file with this relay's configuration."""
+    def command(self, *words: str, config: Path | None = None) -> subprocess.CompletedProcess[str]:
+        """One subcommand of the built file with this relay's configuration, or with `config`."""
         return subprocess.run(
-            [self.python, str(self.pyz), *words, "--config", str(self.config_path)],
+            [self.python, str(self.pyz), *words, "--config", str(config or self.config_path)],
             capture_output=True,
             text=True,
             timeout=PATIENCE_SECONDS,
