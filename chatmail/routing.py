@@ -1,15 +1,15 @@
-"""Where an accepted message goes: into the mailboxes of this server, and a bounce for what cannot go anywhere.
+"""Where an accepted message goes: into the mailboxes of this server, and into the queue for other servers.
 
-Door: `Router.submit`. When it returns, everything is durable: the message in every INBOX it could reach, and, if a
-recipient could not be reached, a bounce in the sender's INBOX; so the caller may answer 250. A client takes one refused
-recipient for the failure of the whole message, which is why unreachable ones are accepted first and bounced then.
-RFC 5321 §6.1; recipient delimiter RFC 5233.
+Doors: `Router.submit`, and `Router.bounce` for what cannot go anywhere. When `submit` returns, everything is durable:
+the message in every INBOX it could reach and in the queue, and, if a local recipient could not be reached, a bounce in
+the sender's INBOX; so the caller may answer 250. A client takes one refused recipient for the failure of the whole
+message, which is why unreachable ones are accepted first and bounced then. RFC 5321 §6.1; recipient delimiter RFC 5233.
 
 It decides nothing about whether a message may pass, and speaks to no peer.
 """
 
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -18,12 +18,9 @@ from chatmail.mail.address import Address
 from chatmail.mail.envelope import NO_SUCH_RECIPIENT, OVER_QUOTA, Envelope, SmtpReply
 from chatmail.mail.message import HeaderBlock, header_length
 from chatmail.mail.trace_headers import FailedRecipient, bounce_message
-from chatmail.storage.store import DeliveryOutcome, LocalDelivery, StagedBody, Store
+from chatmail.storage.store import DeliveryOutcome, LocalDelivery, Outbound, StagedBody, Store
 
 log = Log("routing")
-
-NO_OTHER_SERVERS: Final = SmtpReply(550, "This server does not send to other servers yet", "5.4.4")
-"""What becomes of a recipient on another server."""
 
 _FAILURES: Final[Mapping[DeliveryOutcome, SmtpReply]] = {
     DeliveryOutcome.UNKNOWN: NO_SUCH_RECIPIENT,
@@ -48,10 +45,10 @@ class Router:
         it already may get it twice.
         """
         local, remote = self._split(envelope.rcpt_tos)
-        failed = [FailedRecipient(address, NO_OTHER_SERVERS) for address in remote]
-        failed += await self._deliver(local, body, now)
+        outbound = Outbound(envelope.mail_from, tuple(remote)) if remote else None
+        failed = await self._deliver(local, outbound, body, now)
         if failed and envelope.mail_from is not None:
-            await self._bounce(envelope.mail_from, failed, header_bytes, now)
+            await self._send_bounce(envelope.mail_from, failed, header_bytes, now)
 
     def _split(self, recipients: Iterable[Address]) -> tuple[list[Address], list[Address]]:
         local: list[Address] = []
@@ -60,14 +57,15 @@ class Router:
             (local if address.domain == self._domain else remote).append(address)
         return local, remote
 
-    async def _deliver(self, local: list[Address], body: StagedBody, now: datetime) -> list[FailedRecipient]:
-        """Deliver in one transaction; who did not get it."""
-        if not local:
-            body.discard()
-            return []
+    async def _deliver(
+        self, local: list[Address], outbound: Outbound | None, body: StagedBody, now: datetime
+    ) -> list[FailedRecipient]:
+        """Deliver and queue in one transaction; who of the local ones did not get it."""
         targets = {address: address.without_tag() for address in local}
         try:
-            [outcomes] = await self._store.deliver([LocalDelivery(body, tuple(set(targets.values())))], now)
+            [outcomes] = await self._store.deliver(
+                [LocalDelivery(body, tuple(set(targets.values())), outbound=outbound)], now
+            )
         finally:
             body.discard()  # what was delivered belongs to the store, and stays
         return [
@@ -76,10 +74,25 @@ class Router:
             if (outcome := outcomes[target]) in _FAILURES
         ]
 
-    async def _bounce(
-        self, sender: Address, failed: list[FailedRecipient], header_bytes: bytes, arrived_at: datetime
+    async def _send_bounce(
+        self, sender: Address, failed: Sequence[FailedRecipient], header_bytes: bytes, arrived_at: datetime
     ) -> None:
-        bounce = _NULL_RETURN_PATH + bounce_message(
+        bounce = self.bounce(sender, failed, header_bytes, arrived_at)
+        try:
+            await self._store.deliver([bounce], arrived_at)
+        finally:
+            bounce.body.discard()
+
+    def bounce(
+        self, sender: Address, failed: Sequence[FailedRecipient], header_bytes: bytes, arrived_at: datetime
+    ) -> LocalDelivery:
+        """The bounce for `sender`, ready to be delivered: to an INBOX here, or by the queue, from the null sender.
+
+        `header_bytes` are those of the message that arrived at `arrived_at`. The caller discards the body in the end.
+        Raises `StorageError`.
+        """
+        is_local = sender.domain == self._domain
+        message_bytes = bounce_message(
             domain=self._domain,
             sender=sender,
             failed=failed,
@@ -88,11 +101,12 @@ class Router:
             now=datetime.now(UTC),
             token=secrets.token_hex(16),
         )
-        split = header_length(bounce) or len(bounce)
-        body = self._store.stage(bounce[:split])
-        try:
-            body.write(bounce[split:])
-            [outcomes] = await self._store.deliver([LocalDelivery(body, (sender.without_tag(),))], arrived_at)
-        finally:
-            body.discard()
-        log.info("bounced", recipients=len(failed), outcome=next(iter(outcomes.values())).value)
+        if is_local:
+            message_bytes = _NULL_RETURN_PATH + message_bytes
+        split = header_length(message_bytes) or len(message_bytes)
+        body = self._store.stage(message_bytes[:split])
+        body.write(message_bytes[split:])
+        log.info("bounced", recipients=len(failed))
+        if is_local:
+            return LocalDelivery(body, (sender.without_tag(),))
+        return LocalDelivery(body, (), outbound=Outbound(None, (sender,)))

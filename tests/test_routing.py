@@ -6,7 +6,8 @@ import pytest
 
 from chatmail.errors import StorageError
 from chatmail.mail.address import Address
-from chatmail.mail.envelope import Envelope
+from chatmail.mail.envelope import Envelope, SmtpReply
+from chatmail.mail.trace_headers import FailedRecipient
 from chatmail.routing import Router
 from chatmail.storage.store import LocalDelivery, StagedBody, Store
 
@@ -55,16 +56,16 @@ async def test_local_recipients_get_it_once_each_tags_or_not(store: Store) -> No
 async def test_who_is_unknown_is_named_in_one_bounce_as_it_was_written(store: Store) -> None:
     await submit(store, NOBODY, BOB, Address("none+tag", DOMAIN), ELSEWHERE)
     [bounce] = await inbox(store, ALICE)
-    for address in (NOBODY, "none+tag@chat.example", ELSEWHERE):
+    for address in (NOBODY, "none+tag@chat.example"):
         assert f"Final-Recipient: rfc822; {address}\r\n".encode() in bounce
-    assert b"bob" not in bounce
+    assert b"bob" not in bounce and b"dave" not in bounce
     assert b"Message-ID: <1@localhost>" in bounce
     assert TEXT not in bounce
     assert await inbox(store, BOB) == [HEADER + TEXT]
 
 
 async def test_a_bounce_comes_from_nobody_that_could_be_bounced_to(store: Store) -> None:
-    await submit(store, ELSEWHERE)
+    await submit(store, NOBODY)
     [bounce] = await inbox(store, ALICE)
     assert bounce.startswith(b"Return-Path: <>\r\nFrom: Mail Delivery System <MAILER-DAEMON@chat.example>\r\n")
 
@@ -80,8 +81,34 @@ async def test_a_full_mailbox_gets_nothing_and_its_owner_nothing_of_others(store
 
 async def test_a_bounce_that_finds_the_senders_mailbox_full_is_no_fault(store: Store) -> None:
     await submit(store, ALICE, text=b"x" * 9_500)
-    await submit(store, ELSEWHERE)
+    await submit(store, NOBODY)
     assert len(await inbox(store, ALICE)) == 1
+
+
+async def test_recipients_elsewhere_are_queued_by_domain_with_one_body_for_all(store: Store) -> None:
+    eve, frank = Address("eve", "elsewhere.example"), Address("frank", "[192.0.2.1]")
+    await submit(store, BOB, ELSEWHERE, frank, eve, ELSEWHERE)
+    items = await store.queue.page(0, 10)
+    assert [(item.domain, item.recipients) for item in items] == [
+        ("elsewhere.example", (ELSEWHERE, eve)),
+        ("[192.0.2.1]", (frank,)),
+    ]
+    assert {(item.mail_from, item.queued_at, item.next_attempt_at, item.attempts) for item in items} == {
+        (ALICE, NOW, NOW, 0)
+    }
+    assert len({item.body_id for item in items}) == 1
+    body = await store.queue.body(items[0])
+    assert body is not None and await body.read(0, body.size_bytes) == HEADER + TEXT
+    assert await store.check() == ()
+
+
+async def test_a_bounce_to_another_server_is_queued_from_the_null_sender(store: Store) -> None:
+    failed = [FailedRecipient(BOB, SmtpReply(550, "no", "5.1.1"))]
+    await store.deliver([Router(store, DOMAIN).bounce(ELSEWHERE, failed, HEADER, NOW)], NOW)
+    [item] = await store.queue.page(0, 10)
+    assert (item.mail_from, item.recipients) == (None, (ELSEWHERE,))
+    [header] = (await store.mailboxes.headers([item.body_id])).values()
+    assert header.startswith(b"From: Mail Delivery System <MAILER-DAEMON@chat.example>")
 
 
 async def test_mail_to_a_blocked_account_is_dropped_silently(store: Store) -> None:

@@ -1,0 +1,131 @@
+"""`POST /mxdeliv`: mail over HTTPS to servers that take it there, in one round trip over a connection that stays open.
+
+Door: `MxdelivClient.post`. It says whether the server took the message; the reasons for anything else are found out
+over SMTP, which names them for each recipient. Hosts without the door are remembered once SMTP has worked for them.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from enum import Enum
+from typing import Final
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from chatmail.mail.address import Address
+from chatmail.net.mail_routes import MailHost
+from chatmail.net.outbound_message import OutboundMessage
+
+POST_RECIPIENTS: Final = 50
+"""Of one request: servers commonly take a hundred header fields."""
+CONNECT_SECONDS: Final = 10.0
+ANSWER_SECONDS: Final = 60.0
+IDLE_SECONDS: Final = 60.0
+ABSENT_SECONDS: Final = 30 * 60.0
+MAX_ABSENT: Final = 10_000
+_MAX_ANSWER_BYTES: Final = 4096
+_REFUSALS: Final = (400, 413, 500, 503, 507)
+"""Statuses of a server that knows the door, and does not want this message or not now."""
+
+
+class MxdelivAnswer(Enum):
+    """What a server made of a request."""
+
+    TAKEN = "taken"
+    REFUSED = "refused"
+    NOT_THERE = "not there"
+
+
+class _PinnedResolver(AbstractResolver):
+    """Leads a host to the addresses its mail route has, and nowhere else."""
+
+    def __init__(self) -> None:
+        self.addresses: OrderedDict[str, tuple[str, ...]] = OrderedDict()
+
+    def pin(self, host: MailHost) -> None:
+        self.addresses[host.name] = host.addresses
+        self.addresses.move_to_end(host.name)
+        if len(self.addresses) > MAX_ABSENT:
+            self.addresses.popitem(last=False)
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                proto=0,
+                flags=socket.AI_NUMERICHOST,
+            )
+            for address in self.addresses.get(host, ())
+        ]
+
+    async def close(self) -> None:
+        self.addresses.clear()
+
+
+class MxdelivClient:
+    """Posts messages. Made in the event loop; `close` it."""
+
+    def __init__(self, port: int, contexts: Callable[[bool], ssl.SSLContext], now: Callable[[], float]) -> None:
+        """`contexts` gives the TLS context, told whether the host must prove its name; `now` only goes forward."""
+        self._port = port
+        self._contexts = contexts
+        self._now = now
+        self._resolver = _PinnedResolver()
+        self._absent: OrderedDict[str, float] = OrderedDict()
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=0, resolver=self._resolver, use_dns_cache=False, keepalive_timeout=IDLE_SECONDS
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(
+                total=None, sock_connect=CONNECT_SECONDS, connect=2 * CONNECT_SECONDS, sock_read=ANSWER_SECONDS
+            ),
+            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
+            auto_decompress=False,
+        )
+
+    def is_absent(self, host: MailHost) -> bool:
+        """Whether `host` is known to have no such door."""
+        return self._absent.get(host.name, 0.0) > self._now()
+
+    def remember_absent(self, host: MailHost) -> None:
+        """SMTP worked where this did not: go there directly for a while."""
+        self._absent[host.name] = self._now() + ABSENT_SECONDS
+        self._absent.move_to_end(host.name)
+        if len(self._absent) > MAX_ABSENT:
+            self._absent.popitem(last=False)
+
+    async def post(self, host: MailHost, message: OutboundMessage, recipients: Sequence[Address]) -> MxdelivAnswer:
+        """Bring one message for up to `POST_RECIPIENTS` recipients. Raises `StorageError`."""
+        self._resolver.pin(host)
+        name = f"[{host.name}]" if ":" in host.name else host.name
+        headers = [("X-MAIL-TO", str(address)) for address in recipients]
+        if message.mail_from is not None:
+            headers.append(("X-MAIL-FROM", str(message.mail_from)))
+        headers += [("Content-Type", "message/rfc822"), ("Content-Length", str(message.size_bytes))]
+        with suppress(aiohttp.ClientError, OSError, TimeoutError, ValueError, asyncio.LimitOverrunError):
+            async with self._session.post(
+                f"https://{name}:{self._port}/mxdeliv",
+                data=message.pieces(),
+                headers=headers,
+                ssl=self._contexts(host.is_verified),
+                allow_redirects=False,
+            ) as answer:
+                await answer.content.read(_MAX_ANSWER_BYTES)
+                if answer.status == 200:
+                    return MxdelivAnswer.TAKEN
+                return MxdelivAnswer.REFUSED if answer.status in _REFUSALS else MxdelivAnswer.NOT_THERE
+        return MxdelivAnswer.NOT_THERE
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._session.close()
