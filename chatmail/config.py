@@ -172,7 +172,7 @@ class FederationConfig:
     https_port: Annotated[int, PORT] = 443
     """Port of other servers that mail goes to over HTTPS."""
     ca_file: Annotated[str, PATH] = ""
-    """Certificates (PEM) other servers' are checked with; empty means the system's."""
+    """Certificates (PEM) that other servers' are checked with beside the system's; for private networks."""
     dkim_selector: Annotated[str, SELECTOR] = "chatmail"
     """Selector of the DKIM key, the label before `._domainkey`."""
     queue_lifetime: Annotated[int, duration(MINUTE, 30 * DAY)] = 2 * DAY

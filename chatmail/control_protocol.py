@@ -1,6 +1,6 @@
 """What is said over the control socket: one JSON object a line, in both directions.
 
-    → {"command": "cert renew", "arguments": {}}
+    → {"version": 1, "command": "cert renew", "arguments": {}}
     ← {"progress": "place the order"}            any number of these
     ← {"result": {…}}                            or {"error": "One sentence."}, and the connection is closed
 
@@ -15,6 +15,7 @@ from typing import Any, Final
 from chatmail.config import DEFAULT_DATA_DIR, Config
 from chatmail.errors import ProtocolError
 
+VERSION: Final = 1
 INSTALLED_SOCKET: Final = "/run/chatmail/control.sock"
 MAX_LINE_BYTES: Final = 8 * 1024 * 1024
 """A queue of ten thousand items fits."""
@@ -65,12 +66,14 @@ def socket_path(config: Config) -> Path:
 
 def encode_request(request: Request) -> bytes:
     """One line."""
-    return _line({"command": request.command, "arguments": request.arguments})
+    return _line({"version": VERSION, "command": request.command, "arguments": request.arguments})
 
 
 def decode_request(line: bytes) -> Request:
     """Raises `ControlProtocolError`."""
     content = _object(line)
+    if content.get("version", VERSION) != VERSION:
+        raise ControlProtocolError("The server speaks another version of this protocol; use its own command line.")
     command, arguments = content.get("command"), content.get("arguments", {})
     if not isinstance(command, str) or not isinstance(arguments, dict):
         raise ControlProtocolError("A request names a command and its arguments.")

@@ -60,6 +60,11 @@ def set_level(level: str) -> None:
         logging.getLogger(name).setLevel(logging.NOTSET if level == "debug" else logging.CRITICAL)
 
 
+def current_level() -> str:
+    """The level in force."""
+    return next(name for name, number in LEVELS.items() if number == _level)
+
+
 class Log:
     """Writes the lines of one part of the program, named `part`."""
 

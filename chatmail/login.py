@@ -14,20 +14,24 @@ import os
 import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 from hashlib import blake2b
-from typing import Final
+from typing import Final, Literal
 from weakref import WeakValueDictionary
 
 from cryptography.exceptions import InvalidKey
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from chatmail.config import Config
+from chatmail.invite_link import Credentials
+from chatmail.log import Log
 from chatmail.mail.address import Address
 from chatmail.policy.accounts import MAX_PASSWORD_BYTES, CreationRefusal, check_new_account
-from chatmail.storage.store import Account, AccountStore
+from chatmail.storage.store import Account, AccountStore, InvitationStore
+
+log = Log("login")
 
 ARGON2_MEMORY_KIB: Final = 8 * 1024
 ARGON2_ITERATIONS: Final = 1
@@ -71,8 +75,18 @@ LoginResult = LoggedIn | LoginRefused
 class Login:
     """Checks logins against the accounts of the store."""
 
-    def __init__(self, accounts: AccountStore, config: Config, shortage: Callable[[], str | None]) -> None:
-        """`shortage` says what the machine has too little of for new accounts, None if nothing."""
+    def __init__(
+        self,
+        accounts: AccountStore,
+        config: Config,
+        shortage: Callable[[], str | None],
+        registration: Callable[[], Literal["open", "invite", "closed"]] | None = None,
+    ) -> None:
+        """`shortage` says what the machine has too little of for new accounts, None if nothing.
+
+        `registration` is asked for each new account; without it the configuration counts.
+        """
+        self._registration = registration or (lambda: config.accounts.registration)
         self._accounts = accounts
         self._config = config
         self._shortage = shortage
@@ -126,10 +140,33 @@ class Login:
         return await self._verify(account, password, now)
 
     def _refuse_new_account(self, address: Address, password: str) -> CreationRefusal | None:
-        refusal = check_new_account(address, password, self._config.accounts)
-        if refusal is None and self._shortage() is not None:
-            return CreationRefusal.SHORT_OF_RESOURCES
-        return refusal
+        in_force = replace(self._config.accounts, registration=self._registration())
+        refusal = check_new_account(address, password, in_force)
+        return refusal or self._refuse_for_shortage()
+
+    def _refuse_for_shortage(self) -> CreationRefusal | None:
+        short_of = self._shortage()
+        if short_of is None:
+            return None
+        log.warning("new_account_refused", short_of=short_of)
+        return CreationRefusal.SHORT_OF_RESOURCES
+
+    async def reserve(
+        self, invitations: InvitationStore, token: str, credentials: Credentials, now: datetime
+    ) -> bool | None:
+        """Make an account by invitation, before its first login.
+
+        False if the invitation is not valid (or the name is taken), None if the machine is short of something. Raises
+        `StorageError`.
+        """
+        address = Address.parse(credentials.address)
+        if address is None or not await invitations.is_valid(token, now):
+            return False
+        if self._refuse_for_shortage() is not None:
+            return None
+        loop = asyncio.get_running_loop()
+        password_hash = await loop.run_in_executor(self._hashing, hash_password, credentials.password)
+        return await invitations.redeem(token, address, password_hash, now) is not None
 
     async def _verify(self, account: Account, password: str, now: datetime) -> LoginResult:
         if account.blocked:

@@ -24,8 +24,10 @@ from typing import Final
 import uvloop
 
 from chatmail import __version__
-from chatmail.commands import certificate_commands
+from chatmail.administration import Administration
+from chatmail.commands import certificate_commands, log_commands, push_commands, queue_commands
 from chatmail.config import Config
+from chatmail.config_values import is_ip_address
 from chatmail.control_protocol import socket_path
 from chatmail.errors import OperatorError, StorageError, StorageFullError
 from chatmail.invite_link import web_url
@@ -34,13 +36,20 @@ from chatmail.log import Log
 from chatmail.login import Login
 from chatmail.net.certificate_files import CertificateFiles, TlsContexts, expires_at, server_context
 from chatmail.net.challenges import ChallengeBoard
+from chatmail.net.courier import Courier
 from chatmail.net.dkim import DkimVerifier, KeyCache
+from chatmail.net.dkim_key import load_or_make_key
+from chatmail.net.dkim_signing import DkimSigner
+from chatmail.net.mail_routes import MailRoutes
 from chatmail.net.resolver import Resolver
 from chatmail.net.self_signed import self_signed_certificate
 from chatmail.reception import Reception
+from chatmail.registration import RegistrationSwitch
 from chatmail.routing import Router
 from chatmail.services.certificates import CertificateService, acme_files
 from chatmail.services.control import ControlService
+from chatmail.services.delivery import MAX_ATTEMPTS, DeliveryService
+from chatmail.services.expiry import ExpiryService
 from chatmail.services.http import MAX_CONNECTIONS as MAX_HTTP_CONNECTIONS
 from chatmail.services.http import HttpService
 from chatmail.services.imap import ImapService
@@ -48,12 +57,12 @@ from chatmail.services.multiplexer import Multiplexer, Route
 from chatmail.services.mx import MxService
 from chatmail.services.mxdeliv import PATH as MXDELIV_PATH
 from chatmail.services.mxdeliv import MxDeliv
+from chatmail.services.notifier import NotifierService
 from chatmail.services.smtp_connections import SmtpConnections
 from chatmail.services.submission import SubmissionService
 from chatmail.storage.store import Store
 from chatmail.system_load import new_account_guard
 from chatmail.systemd import ServiceManager
-from chatmail.web.messages import Registration
 
 SERVED_PROTOCOLS: Final = ("smtp", "submission", "submissions", "imap", "imaps", "https", "http")
 """Listeners that have a service behind them; the others are not bound."""
@@ -92,7 +101,13 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 def _raise_open_files_limit(config: Config) -> None:
     """As high as this process may; each connection is an open file."""
     limits = config.limits
-    wanted = limits.max_imap_connections + limits.max_smtp_connections + MAX_HTTP_CONNECTIONS + FILES_BESIDE_CONNECTIONS
+    wanted = (
+        limits.max_imap_connections
+        + limits.max_smtp_connections
+        + MAX_HTTP_CONNECTIONS
+        + MAX_ATTEMPTS
+        + FILES_BESIDE_CONNECTIONS
+    )
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     if hard != resource.RLIM_INFINITY and hard < wanted:
@@ -122,12 +137,14 @@ class Supervisor:
             store = await open_store(self._config)
             at_the_end.push_async_callback(store.close)
             guard = new_account_guard(self._config)
-            login = Login(store.accounts, self._config, guard)
+            registration = RegistrationSwitch(self._config, store.settings, guard)
+            await registration.load()
+            login = Login(store.accounts, self._config, guard, registration.mode)
             at_the_end.callback(login.close)
-            await self._serve(listeners, store, login, guard)
+            await self._serve(listeners, store, login, registration)
         _log.info("stopped")
 
-    async def _serve(self, listeners: Listeners, store: Store, login: Login, guard: Callable[[], str | None]) -> None:
+    async def _serve(self, listeners: Listeners, store: Store, login: Login, registration: RegistrationSwitch) -> None:
         files = certificate_files(self._config, datetime.now(UTC))
         contexts, board = TlsContexts(files), ChallengeBoard()
         resolver = cache(lambda: Resolver(self._config.dns.resolvers))
@@ -137,14 +154,25 @@ class Supervisor:
             self._config,
             certificate_is_trusted=lambda: certificates.is_trusted,
             key_authorization=board.key_authorization,
-            registration=lambda: registration(self._config, guard),
+            registration=registration.state,
+            redeem=lambda token, made: login.reserve(store.invitations, token, made, datetime.now(UTC)),
             handlers={MXDELIV_PATH: MxDeliv(self._config, reception).answer},
         )
         router = Router(store, self._config.address_domain)
         connections = SmtpConnections(self._config.limits.max_smtp_connections)
         submission = SubmissionService(self._config, store=store, login=login, router=router, connections=connections)
+        delivery = self._delivery(store, router, resolver)
         mx = MxService(self._config, reception, connections)
         imap = ImapService(self._config, store=store, login=login)
+        expiry = ExpiryService(self._config, store)
+        notifier = NotifierService(self._config.push.notifier_url, store.push) if _notifies(self._config) else None
+        commands = {
+            **certificate_commands(certificates),
+            **queue_commands(store),
+            **Administration(self._config, store, registration, expiry.expire_now).commands(),
+            **push_commands(notifier, store),
+            **log_commands(),
+        }
         multiplexer = Multiplexer(
             {
                 "http/1.1": Route(lambda: contexts.http, http.tls_protocol),
@@ -172,7 +200,10 @@ class Supervisor:
                 ),
                 multiplexer.run(listeners.sockets("https"), self._stop),
                 certificates.run(self._stop),
-                ControlService(socket_path(self._config), certificate_commands(certificates)).run(self._stop),
+                delivery.run(self._stop),
+                expiry.run(self._stop),
+                *([notifier.run(self._stop)] if notifier is not None else []),
+                ControlService(socket_path(self._config), commands).run(self._stop),
                 self._keep_watchdog_quiet(),
             )
             self._services = [group.create_task(service) for service in running]
@@ -181,6 +212,17 @@ class Supervisor:
             self._manager.stopping()
             _log.info("stopping")
             asyncio.get_running_loop().call_later(SHUTDOWN_SECONDS, self._cut_short)
+
+    def _delivery(self, store: Store, router: Router, resolver: Callable[[], Resolver]) -> DeliveryService:
+        chance = SystemRandom().random
+        return DeliveryService(
+            self._config.federation.queue_lifetime,
+            store=store,
+            router=router,
+            courier=Courier(self._config, MailRoutes(self._config, resolver, monotonic, chance)),
+            signer=dkim_signer(self._config),
+            chance=chance,
+        )
 
     def _report_ready(self) -> None:
         # What was made so far lives as long as the process: the collector need not walk it again and again.
@@ -214,16 +256,32 @@ class Supervisor:
                 await asyncio.wait_for(self._stop.wait(), self._manager.watchdog_seconds / 2)
 
 
+def _notifies(config: Config) -> bool:
+    return bool(config.push.notifier_url)
+
+
 async def open_store(config: Config) -> Store:
     """Open the data folder. Raises `OperatorError` if it cannot be used."""
     try:
-        return await Store.open(Path(config.data_dir), max_mailbox_size_bytes=config.mail.max_mailbox_size)
+        return await Store.open(
+            Path(config.data_dir),
+            max_mailbox_size_bytes=config.mail.max_mailbox_size,
+            queues_push=_notifies(config),
+        )
     except StorageFullError:
         raise OperatorError(f"The disk of {config.data_dir} is full; make some space and start again.") from None
     except StorageError as error:
         raise OperatorError(
             f"The data in {config.data_dir} cannot be used ({error}); check the disk, or restore a backup."
         ) from error
+
+
+def dkim_signer(config: Config) -> DkimSigner | None:
+    """Who signs what leaves; None for a server that is known by its IP address, which has no DNS to put a key into."""
+    if is_ip_address(config.mail_domain):
+        return None
+    selector = config.federation.dkim_selector
+    return DkimSigner(load_or_make_key(Path(config.data_dir), selector), config.mail_domain, selector)
 
 
 def certificate_files(config: Config, now: datetime) -> CertificateFiles:
@@ -246,10 +304,3 @@ def _is_usable(files: CertificateFiles) -> bool:
     except OperatorError:
         return False
     return True
-
-
-def registration(config: Config, guard: Callable[[], str | None]) -> Registration:
-    """What the web page says of new accounts at this moment."""
-    if config.accounts.registration == "open" and guard() is not None:
-        return "busy"
-    return config.accounts.registration

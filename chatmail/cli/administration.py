@@ -1,8 +1,11 @@
 """What an operator has the running server do, through its control socket."""
 
+import json
+from collections.abc import Callable
+
 import click
 
-from chatmail.cli.context import command_server, config_option, json_option
+from chatmail.cli.context import ask, command_server, config_option, json_option
 
 
 @click.group("cert")
@@ -24,3 +27,62 @@ def cert_status(config_path: str, as_json: bool) -> None:
 def cert_renew(config_path: str, as_json: bool) -> None:
     """Have the running server obtain a new certificate now."""
     command_server(config_path, "cert renew", as_json)
+
+
+@click.group("queue")
+def queue() -> None:
+    """Mail that waits for other servers."""
+
+
+_which_options = (
+    click.argument("item", type=int, required=False),
+    click.option("--domain", metavar="DOMAIN", help="All items for this domain."),
+    click.option("--all", "all_items", is_flag=True, help="All items."),
+)
+
+
+def _with_which(command: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed(_which_options):
+        command = option(command)
+    return command
+
+
+@queue.command("list")
+@config_option
+@json_option
+@click.option("--domain", metavar="DOMAIN", help="Only items for this domain.")
+def queue_list(config_path: str, as_json: bool, domain: str | None) -> None:
+    """List what waits: for whom, since when, until when, and why."""
+    items = ask(config_path, "queue list", domain=domain)["items"]
+    if as_json:
+        click.echo(json.dumps(items, indent=2, ensure_ascii=False))
+        return
+    for item in items:
+        click.echo(
+            f"{item['item']}  {item['domain']}  {item['recipients']} recipients, {item['size_bytes']} bytes,"
+            f" {item['attempts']} attempts, next {item['next_attempt_at']}  {_printable(item['last_reply'])}"
+        )
+    click.echo(f"{len(items)} waiting.", err=True)
+
+
+def _printable(text: str) -> str:
+    """What another server said cannot command the operator's terminal."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+@queue.command("retry")
+@config_option
+@json_option
+@_with_which
+def queue_retry(config_path: str, as_json: bool, item: int | None, domain: str | None, all_items: bool) -> None:
+    """Try an ITEM, or those for a domain, or all, now."""
+    command_server(config_path, "queue retry", as_json, item=item, domain=domain, all=all_items)
+
+
+@queue.command("drop")
+@config_option
+@json_option
+@_with_which
+def queue_drop(config_path: str, as_json: bool, item: int | None, domain: str | None, all_items: bool) -> None:
+    """Remove an ITEM, or those for a domain, or all; their senders are not told."""
+    command_server(config_path, "queue drop", as_json, item=item, domain=domain, all=all_items)

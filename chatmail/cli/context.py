@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -39,13 +40,18 @@ def read_config(path: str) -> Config:
         raise ConfigError(f"{path}: {error}") from None
 
 
-def command_server(config_path: str, command: str, as_json: bool, **arguments: object) -> None:
-    """Have the running server do something, say how far it is, and print what it returns."""
+def ask(config_path: str, command: str, **arguments: object) -> Any:  # noqa: ANN401 — JSON
+    """Have the running server do something, say how far it is; what it returns."""
     from chatmail.control_protocol import socket_path
     from chatmail.net.control_client import ask_server
 
     path = socket_path(read_config(config_path))
-    result = ask_server(path, command, arguments, lambda text: click.echo(f"… {text}", err=True))
+    return ask_server(path, command, arguments, lambda text: click.echo(f"… {text}", err=True))
+
+
+def command_server(config_path: str, command: str, as_json: bool, **arguments: object) -> None:
+    """Have the running server do something, say how far it is, and print what it returns."""
+    result = ask(config_path, command, **arguments)
     if as_json:
         click.echo(json.dumps(result, indent=2, ensure_ascii=False))
         return

@@ -14,11 +14,11 @@ from typing import Any
 import click
 
 from chatmail import __version__
-from chatmail.cli.administration import cert
+from chatmail.cli.administration import cert, queue
 from chatmail.cli.context import config_option, json_option, read_config
 from chatmail.cli.dns import dns_group
 from chatmail.cli.installing import doctor, install, uninstall
-from chatmail.config import Config
+from chatmail.cli.upkeep import account, completion, expire, log_group, push, registration
 from chatmail.errors import OperatorError
 from chatmail.log import LEVELS, Log, set_level
 
@@ -55,7 +55,20 @@ def program(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for _command in (dns_group, cert, doctor, install, uninstall):
+for _command in (
+    dns_group,
+    cert,
+    queue,
+    doctor,
+    install,
+    uninstall,
+    account,
+    registration,
+    expire,
+    push,
+    log_group,
+    completion,
+):
     program.add_command(_command)
 
 
@@ -71,18 +84,9 @@ def serve(config_path: str, log_level: str | None) -> None:
     """Run the server in the foreground, as systemd does, until SIGTERM or Ctrl-C."""
     config = read_config(config_path)
     set_level(log_level or config.log.level)
-    _log_pending_keys(config)
     from chatmail.supervisor import run_server
 
     run_server(config)
-
-
-def _log_pending_keys(config: Config) -> None:
-    from chatmail.pending_keys import pending_keys
-
-    log = Log("config")
-    for row in pending_keys(config):
-        log.warning("not_there_yet", key=row.name, instead=row.instead)
 
 
 @program.command("try")
@@ -129,21 +133,16 @@ def config_group() -> None:
 @config_option
 @json_option
 def check(config_path: str, as_json: bool) -> None:
-    """Say whether the configuration can be used, and which keys have no effect yet."""
-    from chatmail.pending_keys import pending_keys
-
+    """Say whether the configuration can be used."""
     config = read_config(config_path)
     if config.tls.mode == "files":
         from chatmail.net.certificate_files import CertificateFiles, server_context
 
         server_context(CertificateFiles(Path(config.tls.cert_file), Path(config.tls.key_file)))
-    pending = [{"key": row.name, "instead": row.instead} for row in pending_keys(config)]
     if as_json:
-        click.echo(json.dumps({"file": config_path, "mail_domain": config.mail_domain, "pending": pending}, indent=2))
+        click.echo(json.dumps({"file": config_path, "mail_domain": config.mail_domain}, indent=2))
         return
     click.echo(f"{config_path} is a valid configuration for {config.mail_domain}.")
-    for row in pending:
-        click.echo(f"Note: {row['key']} has no effect yet: {row['instead']}.", err=True)
 
 
 @config_group.command()

@@ -14,7 +14,6 @@ from chatmail.config_values import is_ip_address
 from chatmail.installation.checkup import DoctorCheck, DoctorState, of
 from chatmail.installation.places import READ_LOG
 from chatmail.installation.wire import Speech, UnexpectedAnswerError, Wire, client_context
-from chatmail.pending_keys import pending_keys
 
 SOON: Final = timedelta(days=20)
 """A renewal is long overdue when less is left."""
@@ -45,10 +44,9 @@ class Target:
         return self.config.mail_domain
 
     def ports(self) -> dict[str, int]:
-        """The listeners that are on and served, by name."""
-        listen, pending = self.config.listen, {row.name for row in pending_keys(self.config)}
-        names = [name for name in (*_SPEECH, "https", "http") if f"listen.{name}" not in pending]
-        return {name: getattr(listen, name) for name in names if getattr(listen, name)}
+        """The listeners that are on, by name."""
+        listen = self.config.listen
+        return {name: getattr(listen, name) for name in (*_SPEECH, "https", "http") if getattr(listen, name)}
 
     def context(self, *, verify: bool) -> ssl.SSLContext:
         """For clients of this server."""

@@ -60,7 +60,9 @@ def _read_answers(connection: socket.socket, on_progress: Callable[[str], None])
                 line = lines.readline(MAX_LINE_BYTES)
                 answer = decode_answer(line)
             except TimeoutError:
-                raise OperatorError("The server does not answer; its log says more: journalctl --namespace=chatmail") from None
+                raise OperatorError(
+                    "The server does not answer; its log says more: journalctl --namespace=chatmail"
+                ) from None
             except (ConnectionError, ControlProtocolError):
                 raise OperatorError(
                     "The server hung up: it is stopping, or you are neither root nor the user it runs as."

@@ -21,10 +21,11 @@ from typing import Final, cast
 from aiohttp import web
 
 from chatmail.config import Config
+from chatmail.errors import StorageError
 from chatmail.log import Log
 from chatmail.services.web_folder import WebFolder
 from chatmail.web.messages import Registration, SiteState, WebRequest, WebResponse
-from chatmail.web.site import OWN_PAGE_POLICY, Site, security_headers
+from chatmail.web.site import OWN_PAGE_POLICY, Redeem, Site, security_headers
 
 MAX_LINE_BYTES: Final = 4096
 """The request line. Our longest address has under 200 bytes."""
@@ -129,19 +130,22 @@ class HttpService:
         certificate_is_trusted: Callable[[], bool],
         registration: Callable[[], Registration],
         key_authorization: Callable[[str], str | None] = lambda token: None,
+        redeem: Redeem | None = None,
         handlers: Mapping[str, RequestHandler] | None = None,
         limits: HttpLimits | None = None,
         rng: Random | None = None,
     ) -> None:
-        """`key_authorization` answers ACME HTTP-01 tokens; the other two are asked at every request.
+        """`key_authorization` answers ACME HTTP-01 tokens, `redeem` makes accounts for invitations.
 
-        `handlers` answer by themselves, over TLS, at the paths they stand for, and read the bodies of their requests.
+        The other two are asked at every request. `handlers` answer by themselves, over TLS, at the paths they stand
+        for, and read the bodies of their requests.
         """
         self._site = Site(config, rng or SystemRandom())
         self._folder = WebFolder(Path(config.web.folder)) if config.web.folder else None
         self._certificate_is_trusted = certificate_is_trusted
         self._registration = registration
         self._key_authorization = key_authorization
+        self._redeem = redeem
         self._handlers = handlers or {}
         self._limits = limits or HttpLimits()
         self._loop = asyncio.get_running_loop()
@@ -182,13 +186,27 @@ class HttpService:
 
     async def _handle_tls(self, request: web.BaseRequest) -> web.StreamResponse:
         handler = self._handlers.get(request.path)
-        if handler is None:
-            return self._guarded(self._answer, request)
+        if handler is not None:
+            return await self._answer_by(handler, request)
+        state, asked = SiteState(self._certificate_is_trusted(), self._registration()), _read(request)
+        if self._redeem is not None and self._site.is_by_invitation(asked, state):
+            return await self._answer_invited(asked, state, self._redeem)
+        return self._guarded(self._answer, request)
+
+    async def _answer_by(self, handler: RequestHandler, request: web.BaseRequest) -> web.StreamResponse:
         try:
             return await handler(request)
         except Exception as error:
             _log.bug(error)
             return web.Response(status=500, text="500\n", headers=dict(_SERVER))
+
+    async def _answer_invited(self, asked: WebRequest, state: SiteState, redeem: Redeem) -> web.StreamResponse:
+        try:
+            response = await self._site.new_account_by_invitation(asked, state, time.monotonic(), redeem)
+        except StorageError as error:
+            _log.error("store_failed", error=error)
+            return web.Response(status=503, text="503\n", headers=dict(_SERVER))
+        return _write(response, security_headers(state))
 
     async def _handle_plain(self, request: web.BaseRequest) -> web.StreamResponse:
         return self._guarded(self._answer_plain, request)

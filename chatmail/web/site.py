@@ -7,7 +7,7 @@ its 404 at once, because a client waits for it while it looks for its settings. 
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from random import Random
 from typing import Final
 from urllib.parse import quote
@@ -15,6 +15,7 @@ from urllib.parse import quote
 from chatmail.config import Config
 from chatmail.dns.records import mta_sts_policy
 from chatmail.invite_link import (
+    Credentials,
     accepts_dcaccount,
     dcaccount_link,
     login_link,
@@ -46,6 +47,8 @@ _ASSET_SECONDS: Final = 24 * 3600
 _HTML: Final = "text/html; charset=utf-8"
 _TEXT: Final = "text/plain; charset=utf-8"
 _JSON: Final = "application/json"
+Redeem = Callable[[str, Credentials], Awaitable[bool | None]]
+"""Makes the account for a token: False if the token is not valid, None if the machine can bear no account now."""
 _NO_STORE: Final = ("Cache-Control", "no-store")
 _REFUSAL_STATUS: Final[Mapping[Registration, int]] = {"closed": 403, "invite": 403, "busy": 503}
 
@@ -138,7 +141,28 @@ class Site:
         wait_seconds = self._rate.take(request.peer, now)
         if wait_seconds:
             return _refusal(429, texts("refused_wait"), ("Retry-After", str(int(wait_seconds) + 1)))
+        return self._credentials(random_credentials(self._rng, self._config))
+
+    def is_by_invitation(self, request: WebRequest, state: SiteState) -> bool:
+        """Whether it wants an account for an invitation, `?t=TOKEN`: then `new_account_by_invitation` answers."""
+        has_token = request.path in NEW_ACCOUNT_PATHS and "t" in request.query and state.registration != "closed"
+        return has_token and (request.method == "POST" or (request.method == "GET" and not self._for_all))
+
+    async def new_account_by_invitation(
+        self, request: WebRequest, state: SiteState, now: float, redeem: Redeem
+    ) -> WebResponse:
+        """Reserve an account with the token of the request; `redeem` makes it."""
+        texts = texts_of(_language(request))
+        wait_seconds = self._rate.take(request.peer, now)
+        if wait_seconds:
+            return _refusal(429, texts("refused_wait"), ("Retry-After", str(int(wait_seconds) + 1)))
         credentials = random_credentials(self._rng, self._config)
+        made = await redeem(request.query["t"], credentials)
+        if made is None:
+            return _refusal(503, texts("refused_busy"))
+        return self._credentials(credentials) if made else _refusal(403, texts("refused_invitation"))
+
+    def _credentials(self, credentials: Credentials) -> WebResponse:
         answer = {"email": credentials.address, "password": credentials.password}
         if not self._for_all:
             answer["dclogin_url"] = login_link(self._config, credentials)
@@ -147,7 +171,8 @@ class Site:
     def _new_account_by_browser(self, request: WebRequest, state: SiteState, now: float) -> WebResponse:
         if not self._for_all:
             return self._new_account(request, state, now)
-        return WebResponse(301, _TEXT, headers=(("Location", dcaccount_link(self._config)), _NO_STORE))
+        link = dcaccount_link(self._config, request.query.get("t", ""))
+        return WebResponse(301, _TEXT, headers=(("Location", link), _NO_STORE))
 
     def _invitation(self, request: WebRequest, state: SiteState, now: float) -> Invitation | None:
         """The link to offer; None where there is none, which for an open server means: not now."""

@@ -25,7 +25,7 @@ class Finished:
         """The one sentence of a command that was refused; fails if it was not, or said more."""
         assert self.code == 1, f"exit code {self.code}: {self.out}{self.err}"
         *log_lines, sentence = self.err.splitlines()
-        assert not [line for line in log_lines if "warning config not_there_yet" not in line], self.err
+        assert not log_lines, self.err
         assert sentence.startswith("Error: ") and sentence.endswith(".") and not self.out, self.err
         return sentence.removeprefix("Error: ")
 

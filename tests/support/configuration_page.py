@@ -14,7 +14,6 @@ from typing import Final
 from chatmail import config
 from chatmail.config import Config, keys_of
 from chatmail.config_values import Kind
-from chatmail.pending_keys import PENDING_KEYS
 
 PAGE: Final = Path(__file__).resolve().parent.parent.parent / "docs" / "configuration.md"
 INTRODUCTION: Final = """\
@@ -40,7 +39,7 @@ def render() -> str:
 
 def render_section(name: str, table: type) -> str:
     """One section: what it is about, and a table of its keys."""
-    texts, pending = documented_fields(table), {row.name: row.instead for row in PENDING_KEYS}
+    texts = documented_fields(table)
     about = (inspect.getdoc(table) or "").partition(": ")[2] if name else "Before the first section."
     lines = ["", f"## {f'`[{name}]`' if name else 'Without a section'}", "", about[:1].upper() + about[1:], ""]
     lines += ["| key | default | what it is |", "|---|---|---|"]
@@ -48,9 +47,7 @@ def render_section(name: str, table: type) -> str:
         if not isinstance(keys_of(table)[field.name], Kind):
             continue
         default = "none, required" if field.default is MISSING else f"`{as_toml(field.default)}`"
-        instead = pending.get(f"{name}.{field.name}")
-        text = texts[field.name] + (f" *Not yet: {instead}.*" if instead else "")
-        lines.append(f"| `{field.name}` | {default} | {text} |")
+        lines.append(f"| `{field.name}` | {default} | {texts[field.name]} |")
     return "\n".join(lines) + "\n"
 
 

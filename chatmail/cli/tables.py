@@ -1,0 +1,43 @@
+"""Answers for people: a table for a list, a line for each value of one thing."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+
+
+def as_text(answer: Any) -> str:  # noqa: ANN401 — JSON
+    """Render what a command returned."""
+    if isinstance(answer, list):
+        return table(answer) if answer else "none"
+    return "\n".join(f"{_title(name)}: {_shown(name, value)}" for name, value in answer.items())
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows with the same keys, in columns under their names."""
+    names = list(rows[0])
+    cells = [[_title(name) for name in names], *([_shown(name, row[name]) for name in names] for row in rows)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(names))]
+    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in cells)
+
+
+def _title(name: str) -> str:
+    return name.removesuffix("_bytes").replace("_", " ")
+
+
+def _shown(name: str, value: object) -> str:
+    if value in (None, "", [], ()):
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return size_text(value) if name.endswith("_bytes") and isinstance(value, int) else str(value)
+
+
+def size_text(size_bytes: int) -> str:
+    """A size with three digits and a unit."""
+    size, unit = float(size_bytes), 0
+    while size >= 1024 and unit < len(_UNITS) - 1:
+        size, unit = size / 1024, unit + 1
+    return f"{size_bytes} B" if unit == 0 else f"{size:.3g} {_UNITS[unit]}"
