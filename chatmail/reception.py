@@ -16,6 +16,7 @@ from chatmail.config import Config
 from chatmail.errors import StorageError, StorageFullError
 from chatmail.log import ConnectionId, Log
 from chatmail.mail.address import Address
+from chatmail.mail.changes import AccountId
 from chatmail.mail.envelope import (
     NO_SUCH_RECIPIENT,
     OVER_QUOTA,
@@ -84,10 +85,17 @@ class Reception:
                 return NO_SUCH_RECIPIENT
             if account.blocked:
                 return None
-            usage_bytes = await self._store.accounts.usage_bytes(account.account_id)
+            has_room = await self._has_room(account.account_id, size_bytes)
         except StorageError as error:
             return _storage_reply(error)
-        return OVER_QUOTA if usage_bytes + max(size_bytes, 1) > self._max_mailbox_bytes else None
+        return None if has_room else OVER_QUOTA
+
+    async def _has_room(self, account_id: AccountId, size_bytes: int) -> bool:
+        """Whether a message of that size fits, perhaps after old mail made room for it."""
+        largest = self._max_mailbox_bytes - max(size_bytes, 1)
+        if await self._store.accounts.usage_bytes(account_id) <= largest:
+            return True
+        return await self._store.accounts.protected_bytes(account_id, datetime.now(UTC)) <= largest
 
     def begin(self, envelope: Envelope, connection_id: ConnectionId) -> "IncomingMail":
         """Take a message for recipients that were not refused."""

@@ -11,6 +11,7 @@ from typing import Final
 from chatmail.errors import StorageError
 from chatmail.mail.address import Address
 from chatmail.mail.changes import AccountId, MailboxChanges, MailboxId, MailboxRemoved
+from chatmail.policy.retention import PROTECTED_SECONDS
 from chatmail.policy.server_metadata import MAX_DEVICE_TOKENS
 from chatmail.storage.bodies import BodyTable
 from chatmail.storage.database import Reader, Row
@@ -90,6 +91,15 @@ class Accounts:
         if row is None:
             raise StorageError("the account is gone")
         return int(row[0])
+
+    async def protected_bytes(self, account_id: AccountId, now: datetime) -> int:
+        """See `AccountStore.protected_bytes`."""
+        row = self._reader.row(
+            "SELECT total(size_bytes) FROM messages JOIN mailboxes USING (mailbox_id)"
+            " WHERE account_id = ? AND min(received_at, saved_at) >= ?",
+            (account_id, int(now.timestamp()) - PROTECTED_SECONDS),
+        )
+        return int(row[0]) if row else 0
 
     async def page(self, after: str, limit: int) -> Sequence[AccountSummary]:
         """See `AccountStore.page`."""

@@ -2,14 +2,16 @@
 
 import ssl
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from chatmail.config import LimitsConfig, MailConfig
 from chatmail.errors import StorageError, StorageFullError
+from chatmail.storage.store import LocalDelivery
 from tests.support.dkim_samples import FOREIGN, record, rsa_key, sign
-from tests.support.inbound import ALICE, BOB, CAROL, DOMAIN, InboundServer, inbound_server, signed_message
+from tests.support.inbound import ALICE, BOB, CAROL, DOMAIN, InboundServer, address, inbound_server, signed_message
 from tests.support.messages import encrypted_message
 from tests.support.openpgp_samples import MIXED_TYPE
 
@@ -201,6 +203,20 @@ async def test_a_full_mailbox_is_told_at_rcpt_and_only_to_its_own_sender(tmp_pat
             assert (await server.send(wire, BOB, CAROL)).startswith("451 4.2.0")
             assert len(await server.inbox(CAROL)) == 1
         assert (await server.send(wire, BOB)) == "552 5.2.2 The mailbox is full"
+
+
+async def test_a_mailbox_full_of_old_mail_makes_room(tmp_path: Path) -> None:
+    mail = MailConfig(max_message_size=60_000, max_mailbox_size=60_000)
+    async with inbound_server(tmp_path / "data", mail=mail) as server:
+        old = server.store.stage(b"Subject: old\r\n\r\n")
+        old.write(b"x" * 40_000)
+        await server.store.deliver([LocalDelivery(old, (address(BOB),))], datetime.now(UTC) - timedelta(days=2))
+        peer = await server.peer()
+        await peer.say(f"MAIL FROM:<{ALICE}> SIZE=40000")
+        assert (await peer.say(f"RCPT TO:<{BOB}>")).startswith("250")
+        assert (await server.send(signed_message(size_bytes=40_000))).startswith("250")
+        [stored] = await server.inbox(BOB)
+        assert b"Subject: old" not in stored
 
 
 async def test_mail_to_a_blocked_account_vanishes(server: InboundServer) -> None:
