@@ -38,8 +38,12 @@ def run_install(options: Mapping[str, Any]) -> NoReturn:
         _finish(as_json, ended, "Nothing was changed.", checks=_as_dicts(checks), changes=plan.changes, plan=items)
     if not options["yes"]:
         click.confirm("Do this?", abort=True)
-    certificate = _certificate(plan, as_json)
-    changed = _install(plan, as_json)
+    try:
+        certificate = _certificate(plan, as_json)
+        changed = _install(plan, as_json)
+    except KeyboardInterrupt:
+        left = api.left_behind()
+        _finish(as_json, INTERRUPTED, f"Interrupted. {_left_text(left)}", left=left)
     missing = certificate is not None and "error" in certificate
     text = _done_text(plan, changed, missing)
     _finish(
@@ -177,9 +181,6 @@ def _install(plan: api.Plan, as_json: bool) -> bool:
             click.echo(f"  | {line}", err=True)
         left = _left_text(error.left)
         _finish(as_json, 1, f"{error} {left}", step=error.step, left=error.left, log=list(error.log_lines))
-    except KeyboardInterrupt:
-        left = api.left_behind()
-        _finish(as_json, INTERRUPTED, f"Interrupted. {_left_text(left)}", left=left)
 
 
 def _left_text(left: api.LeftBehind) -> str:

@@ -1,6 +1,7 @@
 """The steps of an installation and of its removal on real files below another root, with the machine's tools played."""
 
 import json
+import sys
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from chatmail.installation.record import read_record
 from chatmail.installation.removal import plan_removal, uninstall
 from chatmail.installation.state import installed_state
 from chatmail.installation.steps import InstallError, LeftBehind, StepReport, StepState, install, left_behind
+from tests.support.command import on_full_disk, run
 
 ANSWERS = Answers("_chat.test", tls_mode="self-signed")
 
@@ -140,6 +142,30 @@ def test_a_damaged_file_is_not_unpacked(places: Places, tmp_path: Path) -> None:
     with pytest.raises(InstallError, match="copy it to this machine again"):
         install(plan_of(places, broken), places, PlayedHost(), lambda _report: None)
     assert not places.unpacked.exists()
+
+
+FILL = """
+import sys
+from pathlib import Path
+from tests.installation.test_steps import PlayedHost, plan_of
+from chatmail.installation.places import Places
+from chatmail.installation.steps import InstallError, install
+places = Places(Path(sys.argv[1]), "1.0")
+try:
+    install(plan_of(places, Path(sys.argv[2])), places, PlayedHost(), lambda _report: None)
+except InstallError as error:
+    print(error.step, error.left, error, sorted(path.name for path in places.folder.iterdir()))
+"""
+
+
+def test_a_full_disk_is_told_in_one_sentence_and_nothing_half_is_in_place(tmp_path: Path, archive: Path) -> None:
+    with zipfile.ZipFile(archive, "a", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("site-packages/large", bytes(1 << 20))
+    root = tmp_path / "full"
+    root.mkdir()
+    ended = run(on_full_disk([sys.executable, "-c", FILL, str(root), str(archive)], root, "128k"))
+    assert ended.out.startswith("unpack resumable The disk is full; make some space and run this again."), ended
+    assert "'1.0'" not in ended.out
 
 
 def test_another_build_of_the_same_version_is_unpacked_anew_and_started(places: Places, archive: Path) -> None:
