@@ -16,7 +16,6 @@ from chatmail.config import Config
 from chatmail.errors import StorageError, StorageFullError
 from chatmail.log import ConnectionId, Log
 from chatmail.mail.address import Address
-from chatmail.mail.changes import AccountId
 from chatmail.mail.envelope import (
     NO_SUCH_RECIPIENT,
     OVER_QUOTA,
@@ -64,7 +63,6 @@ class Reception:
         """`verifier` looks up keys for all messages."""
         self._own_domain = config.address_domain
         self._blocked_domains = frozenset(config.federation.blocked_domains)
-        self._max_mailbox_bytes = config.mail.max_mailbox_size
         self._store = store
         self._verifier = verifier
 
@@ -85,17 +83,10 @@ class Reception:
                 return NO_SUCH_RECIPIENT
             if account.blocked:
                 return None
-            has_room = await self._has_room(account.account_id, size_bytes)
+            has_room = await self._store.accounts.has_room(account.account_id, max(size_bytes, 1), datetime.now(UTC))
         except StorageError as error:
             return _storage_reply(error)
         return None if has_room else OVER_QUOTA
-
-    async def _has_room(self, account_id: AccountId, size_bytes: int) -> bool:
-        """Whether a message of that size fits, perhaps after old mail made room for it."""
-        largest = self._max_mailbox_bytes - max(size_bytes, 1)
-        if await self._store.accounts.usage_bytes(account_id) <= largest:
-            return True
-        return await self._store.accounts.protected_bytes(account_id, datetime.now(UTC)) <= largest
 
     def begin(self, envelope: Envelope, connection_id: ConnectionId) -> "IncomingMail":
         """Take a message for recipients that were not refused."""

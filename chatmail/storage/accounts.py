@@ -31,10 +31,11 @@ def new_uid_validity() -> int:
 class Accounts:
     """`AccountStore` over SQLite."""
 
-    def __init__(self, writer: Writer, reader: Reader, bodies: BodyTable) -> None:
+    def __init__(self, writer: Writer, reader: Reader, bodies: BodyTable, max_mailbox_size_bytes: int) -> None:
         self._writer = writer
         self._reader = reader
         self._bodies = bodies
+        self._max_mailbox_size_bytes = max_mailbox_size_bytes
 
     async def find(self, address: Address) -> Account | None:
         """See `AccountStore.find`."""
@@ -92,14 +93,17 @@ class Accounts:
             raise StorageError("the account is gone")
         return int(row[0])
 
-    async def protected_bytes(self, account_id: AccountId, now: datetime) -> int:
-        """See `AccountStore.protected_bytes`."""
+    async def has_room(self, account_id: AccountId, size_bytes: int, now: datetime) -> bool:
+        """See `AccountStore.has_room`."""
+        lacking = await self.usage_bytes(account_id) + size_bytes - self._max_mailbox_size_bytes
+        if lacking <= 0:
+            return True
         row = self._reader.row(
-            "SELECT total(size_bytes) FROM messages JOIN mailboxes USING (mailbox_id)"
-            " WHERE account_id = ? AND min(received_at, saved_at) >= ?",
+            "SELECT ifnull(sum(size_bytes), 0) FROM mailboxes JOIN messages USING (mailbox_id)"
+            " WHERE account_id = ? AND min(received_at, saved_at) < ?",
             (account_id, int(now.timestamp()) - PROTECTED_SECONDS),
         )
-        return int(row[0]) if row else 0
+        return row is not None and int(row[0]) >= lacking
 
     async def page(self, after: str, limit: int) -> Sequence[AccountSummary]:
         """See `AccountStore.page`."""

@@ -88,8 +88,8 @@ class AccountStore(Protocol):
     async def usage_bytes(self, account_id: AccountId) -> int:
         """Sum of the sizes of all its messages: what the quota counts."""
 
-    async def protected_bytes(self, account_id: AccountId, now: datetime) -> int:
-        """How much of that is too new to be removed for new mail. It reads all its messages: only for nearly full ones."""
+    async def has_room(self, account_id: AccountId, size_bytes: int, now: datetime) -> bool:
+        """Whether a message would fit, perhaps in the place of old ones. Raises `StorageError` if it is gone."""
 
     async def page(self, after: str, limit: int) -> Sequence[AccountSummary]:
         """The next accounts by address, behind `after` (empty: from the first)."""

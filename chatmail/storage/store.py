@@ -171,7 +171,7 @@ class Store:
         self.settings = Settings(self._writer, self._reader)
         self.queue = OutboundQueue(self._writer, self._reader, self._stage, self._bodies, queue, self._deliver_one)
         self.traffic = Traffic(self._writer, self._reader)
-        self.accounts = Accounts(self._writer, self._reader, table)
+        self.accounts = Accounts(self._writer, self._reader, table, max_mailbox_size_bytes)
         self.mailboxes = Mailboxes(self._writer, self._reader, self._messages, self._stage, self._bodies)
 
     @classmethod
