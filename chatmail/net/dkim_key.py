@@ -20,6 +20,8 @@ KEY_BITS: Final = 2048
 def load_or_make_key(data_dir: Path, selector: str) -> rsa.RSAPrivateKey:
     """The key of `selector`. Raises `OperatorError` in one sentence if it cannot be read or written."""
     path = data_dir / "dkim" / f"{selector}.pem"
+    if not data_dir.is_dir():
+        raise OperatorError(f"The data folder {data_dir} does not exist yet; install or start the server first.")
     try:
         if path.exists():
             return _read(path)

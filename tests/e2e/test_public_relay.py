@@ -7,7 +7,7 @@ import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
@@ -185,31 +185,31 @@ async def test_a_renewal_drops_no_connection_and_new_handshakes_see_the_new_cert
     account = json.loads((await asyncio.to_thread(ask, relay, "/new", trusting=trusting, method="POST")).body)
     address, password = account["email"], account["password"]
     before = await asyncio.to_thread(presented, relay)
-    watchers = [await watcher(relay, trusting, port, address, password) for port in [443, 993] * (IDLING // 2)]
-    smtp = await SmtpClient.connect(relay.host, 465, mail_context(trusting))
-    await smtp.login(address, password)
-    sent = 0
-    renewal = asyncio.create_task(asyncio.to_thread(relay.command, "cert", "renew", "--json"))
-    # Mail flows before, while and after; every one of the old connections sees every message.
-    after = 3
-    while after:
-        await smtp.send(address, [address], encrypted_message(address))
-        sent += 1
+    with ExitStack() as opened:
+        watchers = [await watcher(relay, trusting, port, address, password) for port in [443, 993] * (IDLING // 2)]
+        smtp = await SmtpClient.connect(relay.host, 465, mail_context(trusting))
+        for client in (*watchers, smtp):
+            opened.callback(client.close)
+        await smtp.login(address, password)
+        # Mail flows before, while and after; every one of the old connections sees every message.
+        renewal = asyncio.create_task(asyncio.to_thread(relay.command, "cert", "renew", "--json"))
+        sent, after = 0, 3
+        while after:
+            await smtp.send(address, [address], encrypted_message(address))
+            sent += 1
+            for one in watchers:
+                assert (await asyncio.wait_for(one.wait_exists(), 30))[0] == sent
+            after -= renewal.done()
+        done = await renewal
         for one in watchers:
-            assert (await asyncio.wait_for(one.wait_exists(), 30))[0] == sent
-        after -= renewal.done()
-    done = await renewal
+            await one.done()
+            await one.command("NOOP")
     assert done.returncode == 0, done.stderr
     assert "prove that the name is ours" in done.stderr, "progress is told"
     assert sent > 3, "mail went through while the order was under way"
     renewed = await asyncio.to_thread(presented, relay)
     assert renewed.serial_number != before.serial_number
     assert renewed.public_key() == before.public_key()
-    for one in watchers:
-        await one.done()
-        await one.command("NOOP")
-        one.close()
-    smtp.close()
 
 
 def mail_context(trusting: ssl.SSLContext) -> ssl.SSLContext:
