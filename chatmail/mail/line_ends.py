@@ -1,4 +1,4 @@
-"""Lines end with CR LF: a CR or LF that stands alone, or a NUL, is read in two ways by two programs. RFC 5321 §2.3.8."""
+"""Lines end with CR LF: a CR or LF alone, or a NUL, is read in two ways by two programs. RFC 5321 §2.3.8."""
 
 
 def is_crooked(data: bytes) -> bool:

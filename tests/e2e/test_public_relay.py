@@ -188,8 +188,9 @@ async def test_a_renewal_drops_no_connection_and_new_handshakes_see_the_new_cert
     with ExitStack() as opened:
         watchers = [await watcher(relay, trusting, port, address, password) for port in [443, 993] * (IDLING // 2)]
         smtp = await SmtpClient.connect(relay.host, 465, mail_context(trusting))
-        for client in (*watchers, smtp):
-            opened.callback(client.close)
+        opened.callback(smtp.close)
+        for imap in watchers:
+            opened.callback(imap.close)
         await smtp.login(address, password)
         # Mail flows before, while and after; every one of the old connections sees every message.
         renewal = asyncio.create_task(asyncio.to_thread(relay.command, "cert", "renew", "--json"))
