@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 from email import message_from_bytes
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -118,8 +119,8 @@ async def inbox(store: Store) -> list[bytes]:
 
 def statuses(bounce: bytes) -> dict[str, str]:
     """The status of each failed recipient."""
-    report = message_from_bytes(bounce).get_payload()[1].get_payload()  # type: ignore[index]
-    return {part["Final-Recipient"].partition("; ")[2]: part["Status"] for part in report[1:]}  # type: ignore[index,union-attr]
+    report: Any = message_from_bytes(bounce).get_payload()
+    return {part["Final-Recipient"].partition("; ")[2]: part["Status"] for part in report[1].get_payload()[1:]}
 
 
 async def test_what_is_submitted_arrives_signed_and_leaves_the_queue(store: Store, server: ForeignServer) -> None:
