@@ -55,17 +55,22 @@ class _BodyError(ProtocolError):
 class MxDeliv:
     """Answers the requests; make it inside the running loop."""
 
-    def __init__(self, config: Config, reception: Reception, *, read_seconds: float = READ_SECONDS) -> None:
-        """`read_seconds` is for tests to shorten."""
+    def __init__(
+        self,
+        config: Config,
+        reception: Reception,
+        *,
+        read_seconds: float = READ_SECONDS,
+        open_of_one_peer: int = MAX_REQUESTS_OF_ONE_PEER,
+    ) -> None:
+        """The last two are for tests to shorten."""
         self._max_message_bytes = config.mail.max_message_size
         self._max_recipients = config.mail.max_recipients
         self._reception = reception
         self._read_seconds = read_seconds
         self._loop = asyncio.get_running_loop()
         self._budget = PeerBudget(
-            bytes_per_window=BYTES_PER_MINUTE,
-            open_at_once=MAX_REQUESTS,
-            open_of_one_peer=MAX_REQUESTS_OF_ONE_PEER,
+            bytes_per_window=BYTES_PER_MINUTE, open_at_once=MAX_REQUESTS, open_of_one_peer=open_of_one_peer
         )
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:

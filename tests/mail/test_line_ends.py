@@ -2,7 +2,6 @@ import pytest
 
 from chatmail.mail.line_ends import LineEnds, is_crooked
 
-
 FINE = (b"", b"a\r\nb\r\n", b"a")
 CROOKED = (b"a\n", b"a\rb", b"a\r", b"\r\r\n", b"\r\n\n", b"a\x00\r\n")
 

@@ -109,6 +109,7 @@ async def inbound_server(
     domain: str = DOMAIN,
     blocked_domains: Sequence[str] = (),
     read_seconds: float = 5.0,
+    open_of_one_peer: int = 50,
 ) -> AsyncIterator[InboundServer]:
     """Serve on two free ports; afterwards everything has ended in order. The accounts of bob and carol exist."""
     config = Config(
@@ -121,12 +122,13 @@ async def inbound_server(
     zone = Zone()
     zone.publish(record())
     reception = Reception(config, store, DkimVerifier(KeyCache(lambda: zone)))
+    mxdeliv = MxDeliv(config, reception, read_seconds=read_seconds, open_of_one_peer=open_of_one_peer)
     connections = SmtpConnections(config.limits.max_smtp_connections)
     http = HttpService(
         config,
         certificate_is_trusted=lambda: True,
         registration=lambda: "open",
-        handlers={PATH: MxDeliv(config, reception, read_seconds=read_seconds).answer},
+        handlers={PATH: mxdeliv.answer},
     )
     smtp, https = (socket.create_server(("127.0.0.1", 0)) for _ in range(2))
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
