@@ -194,9 +194,11 @@ class MetadataConfig:
     """`[metadata]`: what clients are told by GETMETADATA; an empty value is not announced."""
 
     admin: Annotated[str, TEXT] = ""
-    """How to reach the operator, such as `mailto:admin@example.org`."""
+    """How to reach the operator, such as `mailto:admin@example.org`; empty means the mail address of `[privacy]`."""
     comment: Annotated[str, TEXT] = ""
     """A sentence about this server."""
+    appversions: Annotated[str, TEXT] = ""
+    """The newest versions of apps, as one line of JSON that apps read; not looked at here."""
     irohrelay: Annotated[str, URL] = ""
     """URL of an iroh relay for real-time apps; without one clients use their own default."""
     turn_host: Annotated[str, HOST] = ""

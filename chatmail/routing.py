@@ -46,7 +46,7 @@ class Router:
         """
         local, remote = self._split(envelope.rcpt_tos)
         outbound = Outbound(envelope.mail_from, tuple(remote)) if remote else None
-        failed = await self._deliver(local, outbound, body, now)
+        failed = await self._deliver(envelope.mail_from, local, outbound, body, now)
         if failed and envelope.mail_from is not None:
             await self._send_bounce(envelope.mail_from, failed, header_bytes, now)
 
@@ -58,13 +58,19 @@ class Router:
         return local, remote
 
     async def _deliver(
-        self, local: list[Address], outbound: Outbound | None, body: StagedBody, now: datetime
+        self,
+        mail_from: Address | None,
+        local: list[Address],
+        outbound: Outbound | None,
+        body: StagedBody,
+        now: datetime,
     ) -> list[FailedRecipient]:
         """Deliver and queue in one transaction; who of the local ones did not get it."""
+        sender = None if mail_from is None else mail_from.without_tag()
         targets = {address: address.without_tag() for address in local}
         try:
             [outcomes] = await self._store.deliver(
-                [LocalDelivery(body, tuple(set(targets.values())), outbound=outbound)], now
+                [LocalDelivery(body, tuple(set(targets.values())), sender=sender, outbound=outbound)], now
             )
         finally:
             body.discard()  # what was delivered belongs to the store, and stays

@@ -28,12 +28,19 @@ def shared_metadata(config: Config, now: datetime) -> dict[str, str]:
     metadata = config.metadata
     entries = {
         "/shared/comment": metadata.comment,
-        "/shared/admin": metadata.admin,
+        "/shared/admin": _admin(config),
         "/shared/vendor/deltachat/irohrelay": metadata.irohrelay,
         "/shared/vendor/deltachat/maxsmtprecipients": str(config.mail.max_recipients),
+        "/shared/vendor/deltachat/appversions": metadata.appversions,
         "/shared/vendor/deltachat/turn": turn_credentials(metadata, now),
     }
     return {name: value for name, value in entries.items() if value}
+
+
+def _admin(config: Config) -> str:
+    """A URI, which is what RFC 5464 §6.2.1 wants: a bare mail address, or the one on the privacy page, becomes one."""
+    admin = config.metadata.admin or config.privacy.mail
+    return f"mailto:{admin}" if "@" in admin and ":" not in admin else admin
 
 
 def turn_credentials(metadata: MetadataConfig, now: datetime) -> str:

@@ -14,6 +14,8 @@ from chatmail.storage.transaction import Transaction
 
 SLICE_MESSAGES: Final = 200
 """Messages removed in one turn: a few milliseconds."""
+SLICE_MAILBOXES: Final = 16
+"""Mailboxes removed in one turn: most of an account are empty."""
 SLICE_FILES: Final = 4
 """Files unlinked in one turn: about a millisecond for a large one."""
 
@@ -27,23 +29,28 @@ class Purge:
 
     def step(self, transaction: Transaction) -> bool:
         """Do one slice; False if there was nothing to do."""
-        return self._purge_mailbox(transaction) or self._purge_files(transaction)
+        return self._purge_mailboxes(transaction) or self._purge_files(transaction)
 
-    def _purge_mailbox(self, transaction: Transaction) -> bool:
-        doomed = transaction.row("SELECT mailbox_id FROM doomed_mailboxes LIMIT 1")
-        if doomed is None:
-            return False
-        (mailbox_id,) = doomed
+    def _purge_mailboxes(self, transaction: Transaction) -> bool:
+        doomed = transaction.rows("SELECT mailbox_id FROM doomed_mailboxes LIMIT ?", (SLICE_MAILBOXES,))
+        left = SLICE_MESSAGES
+        for (mailbox_id,) in doomed:
+            left -= self._purge_messages(transaction, mailbox_id, left)
+            if left <= 0:
+                break
+            transaction.run("DELETE FROM expunged WHERE mailbox_id = ?", (mailbox_id,))
+            transaction.run("DELETE FROM doomed_mailboxes WHERE mailbox_id = ?", (mailbox_id,))
+        return bool(doomed)
+
+    def _purge_messages(self, transaction: Transaction, mailbox_id: int, limit: int) -> int:
+        """Remove up to `limit` messages of a mailbox; how many there were."""
         rows = transaction.rows(
             "DELETE FROM messages WHERE mailbox_id = ?1 AND uid IN"
             " (SELECT uid FROM messages WHERE mailbox_id = ?1 ORDER BY uid LIMIT ?2) RETURNING body_id",
-            (mailbox_id, SLICE_MESSAGES),
+            (mailbox_id, limit),
         )
         self._bodies.release(transaction, (body_id for (body_id,) in rows))
-        if len(rows) < SLICE_MESSAGES:
-            transaction.run("DELETE FROM expunged WHERE mailbox_id = ?", (mailbox_id,))
-            transaction.run("DELETE FROM doomed_mailboxes WHERE mailbox_id = ?", (mailbox_id,))
-        return True
+        return len(rows)
 
     def _purge_files(self, transaction: Transaction) -> bool:
         rows = transaction.rows("SELECT body_id FROM doomed_files LIMIT ?", (SLICE_FILES,))

@@ -3,6 +3,7 @@
 import asyncio
 import tempfile
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from hypothesis import given, settings
@@ -23,7 +24,7 @@ from chatmail.mail.changes import (
     Uid,
 )
 from chatmail.storage.store import Account, DeliveryOutcome, FlagsMode, LocalDelivery, Store
-from tests.support.filling import HEADER, NOW, TODAY, address, staged, whole
+from tests.support.filling import HEADER, TODAY, address, staged, whole
 
 QUOTA_BYTES = 600_000
 NAMES = ("alice", "bob", "carol")
@@ -34,6 +35,8 @@ FLAG_SETS: tuple[Flags, ...] = (
     frozenset({Flag("work"), Flag("$MDNSent")}),
 )
 FIRST_MODSEQ = ModSeq(1)
+NOW = datetime.now(UTC)
+"""All mail is of today, so none has to make room for other mail."""
 IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 """Thousands of commits: what they cost a real disk is not the question here."""
 # The last one becomes a file.
