@@ -100,3 +100,15 @@ def test_every_debian_package_is_there_for_a_tool_that_a_test_asks_for() -> None
     asked = {name for text in sources for name in re.findall(r'require_tool\("([\w.-]+)"\)', text)}
     assert all(len(row) == 3 for row in rows), "a package, its tools, and the reason"
     assert {tool for _package, tools, _reason in rows for tool in tools.split(",")} == asked
+
+
+def test_every_advertised_imap_capability_has_a_row_and_a_dialogue_that_shows_it() -> None:
+    table = README.split("### RFC support", 1)[1].split("## Not yet", 1)[0]
+    rows = re.findall(r"^\| ([^|]+) \| \d+ \| `([^`]+)` \| `([^`]+)` \|$", table, re.MULTILINE)
+    for _names, file, words in rows:
+        assert words in (ROOT / "tests" / "dialogues" / file).read_text(encoding="utf-8"), f"{file} lacks {words}"
+    source = (ROOT / "chatmail" / "services" / "imap_session_login.py").read_text(encoding="utf-8")
+    lists = "".join(re.findall(r"^_(?:ALWAYS|AFTER_LOGIN): Final = \((.*?)\)$", source, re.MULTILINE | re.DOTALL))
+    advertised = set(re.findall(r'"([^"]+)"', lists)) | {"SASL-IR", "AUTH=PLAIN", "APPENDLIMIT"}
+    assert len(advertised) > 20
+    assert advertised == {name for names, _file, _words in rows for name in names.split(", ")}
