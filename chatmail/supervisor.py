@@ -182,6 +182,7 @@ class Supervisor:
             https_url=web_url(self._config),
             challenge=board.tls_context,
         )
+        control = ControlService(socket_path(self._config), commands)
         async with asyncio.TaskGroup() as group:
             running = (
                 http.run(listeners.sockets("http"), self._stop),
@@ -203,7 +204,7 @@ class Supervisor:
                 delivery.run(self._stop),
                 expiry.run(self._stop),
                 *([notifier.run(self._stop)] if notifier is not None else []),
-                ControlService(socket_path(self._config), commands).run(self._stop),
+                control.run(self._stop),
                 self._keep_watchdog_quiet(),
             )
             self._services = [group.create_task(service) for service in running]

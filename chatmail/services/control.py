@@ -39,14 +39,18 @@ class ControlService:
     """Serves the table of commands."""
 
     def __init__(self, path: Path, commands: Mapping[str, Handler]) -> None:
-        """`commands` are by the words of the command line, such as `cert renew`."""
+        """Bind the socket, so that it answers from the moment the server calls itself ready. Raises `OperatorError`.
+
+        `commands` are by the words of the command line, such as `cert renew`.
+        """
         self._path = path
+        self._listener = bind_socket(path)
         self._commands = commands
         self._connections: set[asyncio.Task[None]] = set()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Listen until `stop`, then let go of every connection."""
-        server = await asyncio.start_unix_server(self._accept, sock=bind_socket(self._path), limit=MAX_LINE_BYTES)
+        server = await asyncio.start_unix_server(self._accept, sock=self._listener, limit=MAX_LINE_BYTES)
         try:
             await stop.wait()
         finally:

@@ -3,6 +3,8 @@
 import imaplib
 import os
 import ssl
+import subprocess
+import sys
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -11,7 +13,7 @@ from deltachat_rpc_client import DeltaChat
 
 from tests.e2e.conftest import PhoneFactory
 from tests.support.deltachat import Phone
-from tests.support.relay import TryRelay
+from tests.support.relay import ServedRelay, TryRelay
 
 
 def login_of(link: str) -> tuple[str, str]:
@@ -147,25 +149,37 @@ def test_two_devices_on_one_account_both_get_the_message(alice: Phone, new_phone
     assert second.wait_message().text == "to both of you"
 
 
-def test_a_recipient_that_cannot_be_reached_comes_back_as_a_bounce_and_the_others_get_the_message(
-    pyz: Path, core: DeltaChat, free_loopback_address: str, tmp_path: Path, alice: Phone, new_phone: PhoneFactory
+def test_a_member_whose_account_is_gone_comes_back_as_a_bounce_and_the_others_get_the_message(
+    pyz: Path, core: DeltaChat, free_loopback_address: str, tmp_path: Path
 ) -> None:
-    # As it comes, the client drops whatever is not encrypted, bounces too; and in groups it says nothing of them.
-    alice.account.set_config("force_encryption", "0")
-    bob = new_phone("Bob")
-    # The client finds addresses in keys, so that somebody out of reach must really have been somewhere.
-    with TryRelay(pyz, free_loopback_address, tmp_path / "data") as elsewhere:
-        stranger = Phone(core, elsewhere.printed_link, "Stranger")
-        sent = alice.befriend(stranger).send_text("are you there?")
-        alice.wait_event("MsgFailed", lambda event: event["msg_id"] == sent.id)
-        group = alice.account.create_group("One is elsewhere")
-        for one in (bob, stranger):
+    with ServedRelay(pyz, free_loopback_address, tmp_path / "data") as relay:
+        alice, bob, gone = (Phone(core, relay.new_account().link) for _ in range(3))
+        # As it comes, the client drops whatever is not encrypted, bounces too; and in groups it says nothing of them.
+        alice.account.set_config("force_encryption", "0")
+        chat = alice.befriend(gone)
+        group = alice.account.create_group("One is gone")
+        for one in (bob, gone):
             alice.befriend(one)
             group.add_contact(one.account)
+        gone.account.stop_io()
+        delete: list[str | Path] = [
+            sys.executable,
+            pyz,
+            "account",
+            "delete",
+            gone.address,
+            "--yes",
+            "--config",
+            relay.config_path,
+        ]
+        subprocess.run(delete, check=True, capture_output=True)
         group.send_text("hello whoever is there")
         assert bob.wait_message().text == "hello whoever is there"
-    assert "does not send to other servers yet" in sent.get_snapshot().error
-    alice.account.set_config("force_encryption", "1")
+        sent = chat.send_text("are you there?")
+        alice.wait_event("MsgFailed", lambda event: event["msg_id"] == sent.id)
+        assert "does not exist" in sent.get_snapshot().error
+        for phone in (alice, bob):
+            phone.account.stop_io()
 
 
 def test_ctrl_c_ends_the_relay_cleanly(pyz: Path, free_loopback_address: str, tmp_path: Path) -> None:
