@@ -3,7 +3,7 @@ import hashlib
 import hmac
 from datetime import UTC, datetime
 
-from chatmail.config import Config, MailConfig, MetadataConfig
+from chatmail.config import Config, MailConfig, MetadataConfig, PrivacyConfig
 from chatmail.policy.server_metadata import parse_device_token, shared_metadata, turn_credentials
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -25,6 +25,21 @@ def test_configured_values_are_announced() -> None:
         "/shared/vendor/deltachat/irohrelay": "https://iroh.example.org",
         "/shared/vendor/deltachat/maxsmtprecipients": "77",
     }
+
+
+def test_the_operators_address_is_a_uri_and_may_come_from_the_privacy_page() -> None:
+    for metadata, privacy, told in (
+        (MetadataConfig(admin="a@example.org"), PrivacyConfig(), "mailto:a@example.org"),
+        (MetadataConfig(), PrivacyConfig(mail="p@example.org"), "mailto:p@example.org"),
+        (MetadataConfig(admin="https://example.org/@me"), PrivacyConfig(mail="p@x.org"), "https://example.org/@me"),
+    ):
+        config = Config("example.org", metadata=metadata, privacy=privacy)
+        assert shared_metadata(config, NOW)["/shared/admin"] == told
+
+
+def test_versions_of_apps_are_passed_on_as_they_are() -> None:
+    config = Config("example.org", metadata=MetadataConfig(appversions='{"clients": []}'))
+    assert shared_metadata(config, NOW)["/shared/vendor/deltachat/appversions"] == '{"clients": []}'
 
 
 def test_turn_credentials_are_the_expiry_and_its_hmac() -> None:
