@@ -1,0 +1,154 @@
+"""What an operator does to a running server and to one that is stopped, with the command line of this source tree."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.support.command import ROOT, Finished, chatmail, chatmail_command
+from tests.support.mail_client import ImapClient, accept_any_certificate
+
+PASSWORD = "correct horse battery"
+
+
+class Server:
+    """`serve` with a configuration of its own; `log` is what it said."""
+
+    def __init__(self, folder: Path, host: str) -> None:
+        self.host = host
+        self.folder = folder
+        self.config = folder / "chatmail.toml"
+        self.log_file = folder / "log"
+        self.config.write_text(
+            f'mail_domain = "{host}"\ndata_dir = "{folder}/data"\n[listen]\naddresses = ["{host}"]\n'
+            "smtp = 8025\nsubmission = 8587\nsubmissions = 8465\nimap = 8143\nimaps = 8993\nhttps = 8443\nhttp = 8080\n"
+            "[limits]\nmax_load_1m = 0\nmin_available_memory = 0\nmin_free_disk_space = 0\n"
+            '[push]\nnotifier_url = ""\n'
+        )
+
+    @contextmanager
+    def running(self) -> Iterator[subprocess.Popen[bytes]]:
+        """Run it; SIGTERM at the end."""
+        notify = self.folder / "notify"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready, self.log_file.open("ab") as log:
+            ready.bind(str(notify))
+            ready.settimeout(60)
+            environment = {**os.environ, "NOTIFY_SOCKET": str(notify)}
+            command = chatmail_command("serve", "--config", self.config)
+            with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log) as process:
+                while b"READY=1" not in ready.recv(4096):
+                    pass
+                try:
+                    yield process
+                finally:
+                    process.send_signal(signal.SIGTERM)
+                    process.wait(30)
+        notify.unlink()
+
+    def do(self, *words: str) -> Finished:
+        """One command."""
+        return chatmail(*words, "--config", self.config)
+
+    def json(self, *words: str) -> object:
+        """What a command that succeeds prints with --json."""
+        done = self.do(*words, "--json")
+        assert done.code == 0, done.err
+        return json.loads(done.out)
+
+    async def imap(self, name: str) -> ImapClient:
+        """A client that is logged in, which makes the account."""
+        client = await ImapClient.connect(self.host, 8993, accept_any_certificate())
+        await client.login(f"{name}@[{self.host}]", PASSWORD)
+        return client
+
+
+@pytest.fixture
+def server(tmp_path: Path, free_loopback_address: str) -> Server:
+    return Server(tmp_path, free_loopback_address)
+
+
+async def test_deleting_an_account_ends_its_idle_session_politely(server: Server) -> None:
+    with server.running():
+        for command in ("delete", "block", "reset-password"):
+            client = await server.imap("alice1234")
+            await client.command("SELECT INBOX")
+            await client.idle()
+            words = ["account", command, f"alice1234@[{server.host}]"]
+            done = await asyncio.to_thread(server.do, *words, *(["--yes"] if command != "block" else []))
+            assert done.code == 0, done.err
+            async with asyncio.timeout(10):
+                lines = [line async for line in client.reader]
+            assert any(line.startswith(b"* BYE") for line in lines), lines
+            client.close()
+            if command == "block":
+                assert (await asyncio.to_thread(server.do, "account", "unblock", words[2])).code == 0
+
+
+async def test_the_same_commands_work_with_and_without_the_server(server: Server) -> None:
+    with server.running():
+        (await server.imap("alice1234")).close()
+        running = [
+            await asyncio.to_thread(server.json, *words)
+            for words in (["account", "list"], ["registration", "status"], ["expire", "--dry-run"])
+        ]
+        assert (await asyncio.to_thread(server.do, "push", "status")).code == 0
+    stopped = [
+        server.json(*words) for words in (["account", "list"], ["registration", "status"], ["expire", "--dry-run"])
+    ]
+    assert stopped == running
+    assert "registration: closed" in server.do("registration", "close").out
+    refused = server.do("push", "status")
+    assert refused.code == 1 and "The server does not run" in refused.err
+    with server.running() as process:
+        assert (await asyncio.to_thread(server.do, "registration", "status")).out.startswith("registration: closed")
+        process.kill()
+    assert (server.folder / "data" / "control.sock").exists(), "a killed server leaves its socket"
+    assert server.do("registration", "open").code == 0
+    assert server.do("expire", "--yes").code == 0
+
+
+def test_what_cannot_be_undone_asks_first_and_the_exit_codes_tell(server: Server) -> None:
+    assert "there is no data in" in server.do("account", "list").refusal()
+    with server.running():
+        for words in (["account", "delete", "a@b"], ["account", "reset-password", "a@b"], ["expire"]):
+            unanswered = server.do(*words)
+            assert unanswered.code == 1 and "Aborted" in unanswered.err
+        assert server.do("account", "delete", f"nobody123@[{server.host}]", "--yes").refusal().startswith("There is no")
+        assert server.do("account", "delete").code == 2
+        assert server.do("registration", "invite", "--expires", "soon").code == 2
+        invited = server.do("registration", "invite", "--uses", "2", "--note", "for tests")
+        assert invited.code == 0 and "note: for tests" in invited.out and "█" in invited.out
+        debug = server.do("log", "debug", "--for", "1s")
+        assert debug.code == 0
+    log = server.log_file.read_text()
+    assert "debug_begins" in log
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_complete_the_commands(shell: str) -> None:
+    done = chatmail("completion", shell)
+    assert done.code == 0 and "_CHATMAIL_COMPLETE" in done.out
+    completed = chatmail(_CHATMAIL_COMPLETE="bash_complete", COMP_WORDS="chatmail registration inv", COMP_CWORD="2")
+    assert "invite-only" in completed.out
+
+
+def test_a_store_of_the_first_days_is_rewritten_so_that_it_can_shrink(server: Server) -> None:
+    with server.running():
+        pass
+    path = server.folder / "data" / "chatmail.sqlite"
+    with sqlite3.connect(path) as database:
+        database.execute("PRAGMA auto_vacuum = NONE")
+        database.execute("VACUUM")
+    database.close()
+    assert server.do("account", "list").code == 0
+    with sqlite3.connect(path) as database:
+        assert database.execute("PRAGMA auto_vacuum").fetchone() == (2,)
+    database.close()
