@@ -79,6 +79,11 @@ class Places:
         return self._at("/root/.cache/chatmail")
 
     @property
+    def journals(self) -> Path:
+        """Where journald makes a folder for each namespace, also for one that is kept in memory."""
+        return self._at("/var/log/journal")
+
+    @property
     def record(self) -> Path:
         """The journal of the installation: which steps are done, and what they made."""
         return self.folder / "installation.json"

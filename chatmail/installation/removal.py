@@ -18,6 +18,7 @@ _LOG_UNITS: Final = (
     f"systemd-journald@{LOG_NAMESPACE}.service",
     f"systemd-journald@{LOG_NAMESPACE}.socket",
     f"systemd-journald-varlink@{LOG_NAMESPACE}.socket",
+    f"systemd-journald-sync@{LOG_NAMESPACE}.service",
 )
 
 
@@ -100,9 +101,14 @@ def _stop(places: Places, host: Host) -> None:
     if places.log_settings.exists():
         for unit in _LOG_UNITS:
             host.run(["systemctl", "stop", unit])
-        for place in ("run", "var"):
-            for folder in (places.root / place / "log" / "journal").glob(f"*.{LOG_NAMESPACE}"):
+        host.run(["systemctl", "reset-failed", *_LOG_UNITS])
+        for journals in (places.journals, places.root / "run/log/journal"):
+            for folder in journals.glob(f"*.{LOG_NAMESPACE}"):
                 shutil.rmtree(folder, ignore_errors=True)
+        record = read_record(places)
+        if record is not None and str(places.journals) in record.made:
+            with suppress(OSError):
+                places.journals.rmdir()
 
 
 def _data(plan: RemovalPlan, places: Places, host: Host) -> None:

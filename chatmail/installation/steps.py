@@ -266,6 +266,8 @@ def _prepare_data(run: _Run) -> bool:
 
 def _write_unit(run: _Run) -> bool:
     places, changed = run.places, False
+    if not places.journals.exists():
+        run.made(places.journals)
     for path, text in (
         (places.log_settings, run.plan.log_settings_text),
         (places.unit_file, run.plan.unit_text),
