@@ -11,7 +11,7 @@ import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from chatmail.errors import ChatmailError
 from chatmail.mail.address import Address
@@ -64,8 +64,7 @@ class _Wire(asyncio.Protocol):
         self._writable.set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)  # those of uvloop are none by inheritance
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data

@@ -73,7 +73,7 @@ class Relay:
         request = urllib.request.Request(f"https://{self.host}:{self.port(443)}/new", method="POST", data=b"")
         with urllib.request.urlopen(request, context=context, timeout=20) as answer:
             body = loads(answer.read())
-        return Credentials(body["email"], body["password"], body["dclogin_url"])
+        return Credentials(body["email"], body["password"], body.get("dclogin_url", ""))
 
     def kill(self) -> None:
         """`kill -9`."""
