@@ -41,12 +41,10 @@ def read_config(path: str) -> Config:
 
 
 def ask(config_path: str, command: str, **arguments: object) -> Any:  # noqa: ANN401 — JSON
-    """Have the running server do something, say how far it is; what it returns."""
-    from chatmail.control_protocol import socket_path
-    from chatmail.net.control_client import ask_server
+    """Have the running server do something (or do it on the store), say how far it is; what it returns."""
+    from chatmail.cli.direct import administer
 
-    path = socket_path(read_config(config_path))
-    return ask_server(path, command, arguments, lambda text: click.echo(f"… {text}", err=True))
+    return administer(read_config(config_path), command, arguments)
 
 
 def command_server(config_path: str, command: str, as_json: bool, **arguments: object) -> None:

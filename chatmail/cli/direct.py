@@ -14,6 +14,9 @@ import click
 from chatmail.config import Config
 from chatmail.errors import OperatorError
 
+_ON_THE_STORE = ("account", "registration", "expire", "queue")
+"""What needs no more than the store; anything else is about the running server itself."""
+
 
 def administer(config: Config, command: str, arguments: Mapping[str, Any]) -> Any:  # noqa: ANN401 — JSON
     """Do one command of the table; progress goes to stderr. Raises `OperatorError`."""
@@ -23,6 +26,8 @@ def administer(config: Config, command: str, arguments: Mapping[str, Any]) -> An
     try:
         return ask_server(socket_path(config), command, arguments, _say)
     except ServerNotRunningError:
+        if command.partition(" ")[0] not in _ON_THE_STORE:
+            raise
         _become_owner_of(Path(config.data_dir))
         return asyncio.run(_do(config, command, arguments, _say))
 
@@ -49,6 +54,7 @@ async def _do(config: Config, command: str, arguments: Mapping[str, Any], report
     from datetime import UTC, datetime
 
     from chatmail.administration import Administration
+    from chatmail.commands import queue_commands
     from chatmail.registration import RegistrationSwitch
     from chatmail.services.expiry import Expired, expire, no_pause
     from chatmail.supervisor import open_store
@@ -61,7 +67,7 @@ async def _do(config: Config, command: str, arguments: Mapping[str, Any], report
         async def expire_now(report: Callable[[str], None]) -> Expired:
             return await expire(store, config, datetime.now(UTC), report, no_pause)
 
-        handler = Administration(config, store, registration, expire_now).commands()[command]
-        return await handler(arguments, report)
+        commands = Administration(config, store, registration, expire_now).commands() | queue_commands(store)
+        return await commands[command](arguments, report)
     finally:
         await store.close()

@@ -97,11 +97,12 @@ async def test_the_same_commands_work_with_and_without_the_server(server: Server
         (await server.imap("alice1234")).close()
         running = [
             await asyncio.to_thread(server.json, *words)
-            for words in (["account", "list"], ["registration", "status"], ["expire", "--dry-run"])
+            for words in (["account", "list"], ["registration", "status"], ["expire", "--dry-run"], ["queue", "list"])
         ]
         assert (await asyncio.to_thread(server.do, "push", "status")).code == 0
     stopped = [
-        server.json(*words) for words in (["account", "list"], ["registration", "status"], ["expire", "--dry-run"])
+        server.json(*words)
+        for words in (["account", "list"], ["registration", "status"], ["expire", "--dry-run"], ["queue", "list"])
     ]
     assert stopped == running
     assert "registration: closed" in server.do("registration", "close").out
