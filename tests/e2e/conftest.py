@@ -8,6 +8,7 @@ from deltachat_rpc_client import DeltaChat
 
 from tests.support.deltachat import Phone, running_core
 from tests.support.relay import TryRelay
+from tests.support.served import Server
 
 PhoneFactory = Callable[..., Phone]
 
@@ -46,3 +47,9 @@ def alice(new_phone: PhoneFactory) -> Phone:
 def bob(new_phone: PhoneFactory) -> Phone:
     """Another one."""
     return new_phone("Bob")
+
+
+@pytest.fixture
+def server(tmp_path: Path, free_loopback_address: str) -> Server:
+    """A server of this source tree, to be started."""
+    return Server(tmp_path, free_loopback_address)
