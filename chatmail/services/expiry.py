@@ -32,6 +32,8 @@ IDLE_SHARE: Final = 4.0
 MAX_PAUSE_SECONDS: Final = 1.0
 PROGRESS_EVERY: Final = 10_000
 """Messages."""
+REPORTED_PIECES: Final = 1000
+"""Pieces of space given back, a quarter of a gigabyte, between two reports."""
 CLOCK_SETTING: Final = "clock seen at"
 
 log = Log("expiry")
@@ -81,12 +83,19 @@ async def expire(store: Store, config: Config, now: datetime, report: Report, pa
         await asyncio.sleep(0.005)  # the writer removes it in the background
     report("sweep and give space back")
     strays = await retention.sweep_orphans()
-    started = monotonic()
-    while await retention.give_back():
-        await pause(monotonic() - started)
-        started = monotonic()
+    await _give_back(store, report, pause)
     space = await retention.space()
     return Expired(messages, accounts, tokens, invitations, strays, before, space.database_bytes)
+
+
+async def _give_back(store: Store, report: Report, pause: Pause) -> None:
+    pieces, started = 0, monotonic()
+    while await store.retention.give_back():
+        pieces += 1
+        if pieces % REPORTED_PIECES == 0:
+            report(f"{(await store.retention.space()).free_bytes >> 20:,} MiB left to give back")
+        await pause(monotonic() - started)
+        started = monotonic()
 
 
 async def _expire_accounts(store: Store, limits: RetentionLimits, report: Report, pause: Pause) -> Amount:
