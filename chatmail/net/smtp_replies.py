@@ -14,6 +14,8 @@ MAX_TEXT_CHARACTERS: Final = 500
 
 # Reply-line = *( Reply-code "-" [ textstring ] CRLF ) Reply-code [ SP textstring ] CRLF; a bare LF is let pass.
 _LINE: Final = re.compile(rb"([2-5][0-9]{2})(?:([ -])([^\n]*))?")
+# The text ends up in bounces and logs, where a control character could pass for the end of a line.
+_CONTROL: Final = re.compile(rb"[\x00-\x1f\x7f]")
 _ENHANCED: Final = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s+|$)")
 
 
@@ -33,7 +35,7 @@ def take_reply(buffer: bytearray) -> tuple[SmtpReply, list[str]] | None:
         if match is None:
             raise SmtpReplyError("not a reply")
         start = end + 1
-        lines.append((match[3] or b"").decode("utf-8", "replace"))
+        lines.append(_CONTROL.sub(b" ", match[3] or b"").decode("utf-8", "replace"))
         if match[2] != b"-":
             del buffer[:start]
             return _reply(int(match[1]), lines), lines
