@@ -98,7 +98,17 @@ def _answers(options: Mapping[str, Any], state: api.InstalledState) -> api.Answe
         domain = state.mail_domain or _own_address()
     if domain is None and state.answers is None:
         raise click.UsageError("Say what this server is known by: --domain NAME, or --ip-only.")
+    base = state.answers or _first_answers(domain)
+    said = preset_answers(options)
+    if domain is not None:
+        said["mail_domain"] = _judged(domain, ip_only=options["ip_only"]).mail_domain
+    return api.changed_answers(base, **said)
+
+
+def preset_answers(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What the flags say, by the names of `Answers`; the domain as it was typed."""
     flags = {
+        "mail_domain": options["domain"],
         "tls_mode": options["tls"],
         "cert_file": options["cert_file"],
         "key_file": options["key_file"],
@@ -111,11 +121,7 @@ def _answers(options: Mapping[str, Any], state: api.InstalledState) -> api.Answe
         "admin": options["admin"],
         "resolvers": options["resolvers"] or None,
     }
-    base = state.answers or _first_answers(domain)
-    said: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
-    if domain is not None:
-        said["mail_domain"] = _judged(domain, ip_only=options["ip_only"]).mail_domain
-    return api.changed_answers(base, **said)
+    return {name: value for name, value in flags.items() if value is not None}
 
 
 def _first_answers(domain: str) -> api.Answers:

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from chatmail.cli.context import config_option, json_option, read_config
+from chatmail.cli.screens import on_terminal, open_installer, screens_of
 
 yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 
@@ -26,13 +27,22 @@ yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--admin", metavar="CONTACT", help="How people reach you, such as mailto:admin@example.org.")
 @click.option("--resolver", "resolvers", metavar="IP[:PORT]", multiple=True, help="DNS resolver; may be repeated.")
 @click.option("--outside", metavar="HOST", help='Host to try outgoing connections with; "" asks nobody.')
+@click.option("--plain", is_flag=True, help="Ask in lines of text instead of drawing screens.")
 @click.option("--dry-run", is_flag=True, help="Look and print the plan; change nothing.")
 @yes_option
 @json_option
-def install(**options: Any) -> None:  # noqa: ANN401 — click's values
-    """Put this server on the machine: check, plan, install, start. Run it again to repair or change settings."""
-    from chatmail.cli.install_run import run_install
+@click.pass_context
+def install(context: click.Context, /, **options: Any) -> None:  # noqa: ANN401 — click's values
+    """Put this server on the machine: check, plan, install, start. Run it again to repair or change settings.
 
+    On a terminal it leads through the steps on screens; with --yes, --dry-run or --json it asks nothing.
+    """
+    from chatmail.cli.install_run import preset_answers, run_install
+
+    screens = screens_of(context)
+    silent = options["yes"] or options["dry_run"] or options["as_json"]
+    if screens is not None and on_terminal() and not silent:
+        open_installer(screens, preset_answers(options), outside=options["outside"], plain=options["plain"])
     run_install(options)
 
 

@@ -18,6 +18,7 @@ from chatmail.cli.administration import cert, queue
 from chatmail.cli.context import config_option, json_option, read_config
 from chatmail.cli.dns import dns_group
 from chatmail.cli.installing import doctor, install, uninstall
+from chatmail.cli.screens import Screens, open_first_screen
 from chatmail.cli.upkeep import account, completion, expire, log_group, push, registration
 from chatmail.errors import OperatorError
 from chatmail.log import LEVELS, Log, set_level
@@ -52,7 +53,7 @@ class _Program(click.Group):
 def program(context: click.Context) -> None:
     """A complete chatmail relay, the server behind Delta Chat, in one file."""
     if context.invoked_subcommand is None:
-        click.echo(context.get_help())
+        open_first_screen(context)
 
 
 for _command in (
@@ -72,9 +73,9 @@ for _command in (
     program.add_command(_command)
 
 
-def main() -> None:
-    """Run the command line of this process."""
-    program(prog_name="chatmail")
+def main(screens: Screens | None = None) -> None:
+    """Run the command line of this process; without `screens` it never opens one."""
+    program(prog_name="chatmail", obj=screens)
 
 
 @program.command()

@@ -1,0 +1,1 @@
+"""The dashboard: how the server is doing, live."""

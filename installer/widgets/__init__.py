@@ -1,0 +1,1 @@
+"""Widgets that the installer and the dashboard share, one file each."""
