@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 import click
 
-from chatmail.cli.context import ask, command_server, config_option, json_option
+from chatmail.cli.context import ask, command_server, config_option, confirm, json_option, yes_option
+from chatmail.cli.tables import as_text
 
 
 @click.group("cert")
@@ -54,20 +55,7 @@ def _with_which(command: Callable[..., None]) -> Callable[..., None]:
 def queue_list(config_path: str, as_json: bool, domain: str | None) -> None:
     """List what waits: for whom, since when, until when, and why."""
     items = ask(config_path, "queue list", domain=domain)["items"]
-    if as_json:
-        click.echo(json.dumps(items, indent=2, ensure_ascii=False))
-        return
-    for item in items:
-        click.echo(
-            f"{item['item']}  {item['domain']}  {item['recipients']} recipients, {item['size_bytes']} bytes,"
-            f" {item['attempts']} attempts, next {item['next_attempt_at']}  {_printable(item['last_reply'])}"
-        )
-    click.echo(f"{len(items)} waiting.", err=True)
-
-
-def _printable(text: str) -> str:
-    """What another server said cannot command the operator's terminal."""
-    return "".join(character if character.isprintable() else "?" for character in text)
+    click.echo(json.dumps(items, indent=2, ensure_ascii=False) if as_json else as_text(items))
 
 
 @queue.command("retry")
@@ -82,7 +70,14 @@ def queue_retry(config_path: str, as_json: bool, item: int | None, domain: str |
 @queue.command("drop")
 @config_option
 @json_option
+@yes_option
 @_with_which
-def queue_drop(config_path: str, as_json: bool, item: int | None, domain: str | None, all_items: bool) -> None:
+def queue_drop(
+    config_path: str, as_json: bool, yes: bool, item: int | None, domain: str | None, all_items: bool
+) -> None:
     """Remove an ITEM, or those for a domain, or all; their senders are not told."""
+    if item is None and domain is None and not all_items:
+        raise click.UsageError("Say which items: a number, a domain with --domain, or --all.")
+    which = f"item {item}" if item is not None else f"all mail for {domain}" if domain else "all mail"
+    confirm(f"Drop {which} that waits for other servers? The senders are not told.", yes)
     command_server(config_path, "queue drop", as_json, item=item, domain=domain, all=all_items)

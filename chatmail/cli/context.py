@@ -20,6 +20,13 @@ config_option = click.option(
     help="Configuration file.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
+
+
+def confirm(question: str, yes: bool) -> None:
+    """Ask before what cannot be undone; whoever cannot answer has to say --yes."""
+    if not yes:
+        click.confirm(question, abort=True, err=True)
 
 
 def read_config(path: str) -> Config:

@@ -32,7 +32,12 @@ def _shown(name: str, value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
-    return size_text(value) if name.endswith("_bytes") and isinstance(value, int) else str(value)
+    return size_text(value) if name.endswith("_bytes") and isinstance(value, int) else _printable(str(value))
+
+
+def _printable(text: str) -> str:
+    """What another server said cannot command the operator's terminal."""
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def size_text(size_bytes: int) -> str:

@@ -6,11 +6,10 @@ from typing import Any
 
 import click
 
-from chatmail.cli.context import command_server, config_option, json_option, read_config
+from chatmail.cli.context import command_server, config_option, confirm, json_option, read_config, yes_option
 from chatmail.cli.direct import administer
 from chatmail.cli.tables import as_text
 
-yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 _PAGE = 5000
 
 
@@ -22,12 +21,6 @@ def _run(config_path: str, command: str, as_json: bool, **arguments: object) -> 
 
 def _print(answer: Any, as_json: bool) -> None:  # noqa: ANN401
     click.echo(json.dumps(answer, indent=2, ensure_ascii=False) if as_json else as_text(answer))
-
-
-def _confirm(question: str, yes: bool) -> None:
-    """Ask before what cannot be undone; whoever cannot answer has to say --yes."""
-    if not yes:
-        click.confirm(question, abort=True, err=True)
 
 
 # --- account ----------------------------------------------------------------------------------------------------
@@ -87,7 +80,7 @@ def account_unblock(address: str, config_path: str, as_json: bool) -> None:
 @json_option
 def account_delete(address: str, yes: bool, config_path: str, as_json: bool) -> None:
     """Delete an account with all its mail."""
-    _confirm(f"Delete {address} with all its mail?", yes)
+    confirm(f"Delete {address} with all its mail?", yes)
     _run(config_path, "account delete", as_json, address=address)
 
 
@@ -98,7 +91,7 @@ def account_delete(address: str, yes: bool, config_path: str, as_json: bool) -> 
 @json_option
 def account_reset_password(address: str, yes: bool, config_path: str, as_json: bool) -> None:
     """Give an account a new password, and print it."""
-    _confirm(f"Give {address} a new password? Its devices can no longer log in with the old one.", yes)
+    confirm(f"Give {address} a new password? Its devices can no longer log in with the old one.", yes)
     _run(config_path, "account reset-password", as_json, address=address)
 
 
@@ -181,10 +174,12 @@ def registration_invites(config_path: str, as_json: bool) -> None:
 
 @registration.command("revoke")
 @click.argument("token")
+@yes_option
 @config_option
 @json_option
-def registration_revoke(token: str, config_path: str, as_json: bool) -> None:
+def registration_revoke(token: str, yes: bool, config_path: str, as_json: bool) -> None:
     """End an invitation; accounts made with it stay."""
+    confirm("End this invitation? Whoever has its link can no longer use it.", yes)
     _run(config_path, "registration revoke", as_json, token=token)
 
 
@@ -199,7 +194,7 @@ def registration_revoke(token: str, config_path: str, as_json: bool) -> None:
 def expire(dry_run: bool, yes: bool, config_path: str, as_json: bool) -> None:
     """Remove old mail and unused accounts now; the server does so every hour by itself."""
     if not dry_run:
-        _confirm("Remove all mail and accounts that are over their time?", yes)
+        confirm("Remove all mail and accounts that are over their time?", yes)
     _run(config_path, "expire", as_json, dry_run=dry_run)
 
 

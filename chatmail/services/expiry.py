@@ -32,6 +32,8 @@ IDLE_SHARE: Final = 4.0
 MAX_PAUSE_SECONDS: Final = 1.0
 PROGRESS_EVERY: Final = 10_000
 """Messages."""
+PROGRESS_SECONDS: Final = 5.0
+"""Between two reports of what goes in the background."""
 REPORTED_PIECES: Final = 1000
 """Pieces of space given back, a quarter of a gigabyte, between two reports."""
 CLOCK_SETTING: Final = "clock seen at"
@@ -78,14 +80,23 @@ async def expire(store: Store, config: Config, now: datetime, report: Report, pa
     messages = await _expire_mail(store, limits, report, pause)
     tokens = await retention.expire_device_tokens(limits)
     invitations = await store.invitations.sweep(now)
-    while await retention.doomed():
-        await pause(0.05)
-        await asyncio.sleep(0.005)  # the writer removes it in the background
+    await _await_purge(store, report, pause)
     report("sweep and give space back")
     strays = await retention.sweep_orphans()
     await _give_back(store, report, pause)
     space = await retention.space()
     return Expired(messages, accounts, tokens, invitations, strays, before, space.database_bytes)
+
+
+async def _await_purge(store: Store, report: Report, pause: Pause) -> None:
+    """Wait until the writer has removed, in the background, what belonged to removed accounts."""
+    told_at = monotonic()
+    while left := await store.retention.doomed():
+        if monotonic() - told_at >= PROGRESS_SECONDS:
+            told_at = monotonic()
+            report(f"{left:,} mailboxes and files of removed accounts left")
+        await pause(0.05)
+        await asyncio.sleep(0.005)
 
 
 async def _give_back(store: Store, report: Report, pause: Pause) -> None:
@@ -107,8 +118,7 @@ async def _expire_accounts(store: Store, limits: RetentionLimits, report: Report
             return total
         total += removed
         report(f"{total.count} accounts")
-        while await store.retention.doomed():  # their mail goes in the background; not all at once
-            await asyncio.sleep(0.005)
+        await _await_purge(store, report, no_pause)  # not the mail of all at once
         await pause(monotonic() - started)
 
 

@@ -92,17 +92,18 @@ async def _entries(state: SessionState, mailbox_name: str) -> dict[str, bytes]:
 
 
 async def set_metadata(state: SessionState, tag: str, command: commands.SetMetadata) -> StatusResponse:
-    """SETMETADATA: adds device tokens (RFC 5464 §4.3). Nothing is stored unless all of it can be."""
+    """SETMETADATA: adds device tokens (RFC 5464 §4.3). Nothing is stored unless all of it can be.
+
+    A new token takes the place of the oldest where there are many: the phone that asks now is the one in use.
+    """
     account_id = state.require_account()
     if command.mailbox != "INBOX" or any(name != DEVICE_TOKEN_ENTRY for name, _value in command.entries):
         raise CommandRefused("Only device tokens on INBOX can be set", NOPERM)
     tokens = [_checked_token(value) for _name, value in command.entries]
-    accounts = state.context.store.accounts
-    known = await accounts.device_tokens(account_id)
-    if len({*known, *tokens}) > MAX_DEVICE_TOKENS:
+    if len(set(tokens)) > MAX_DEVICE_TOKENS:
         raise CommandRefused("There are too many device tokens", METADATA_TOOMANY)
     for token in tokens:
-        await accounts.add_device_token(account_id, token, state.context.clock())
+        await state.context.store.accounts.add_device_token(account_id, token, state.context.clock())
     return ok(tag, "Setmetadata completed.")
 
 

@@ -161,7 +161,7 @@ async def test_a_domain_that_does_not_exist_is_told_at_once_and_others_wait(
         assert time.monotonic() < deadline
         await asyncio.sleep(0.1)
     assert items[0]["last_reply"].startswith("451 4.4.")
-    dropped = net.one.command("queue", "drop", "--domain", domain)
+    dropped = net.one.command("queue", "drop", "--domain", domain, "--yes")
     assert (dropped.returncode, dropped.stdout.strip()) == (0, "dropped: 1")
     assert not [item for item in listed(net.one) if item["domain"] == domain]
     assert await fetched(net.one, sender) == []

@@ -50,14 +50,32 @@ async def test_the_same_commands_work_with_and_without_the_server(server: Server
     assert server.do("expire", "--yes").code == 0
 
 
+async def test_two_administrators_at_once_get_an_answer_each(server: Server) -> None:
+    address = f"alice1234@[{server.host}]"
+    with server.running():
+        (await server.imap("alice1234")).close()
+        both = [["account", "delete", address, "--yes"], ["registration", "close"], ["expire", "--yes"]] * 2
+        done = await asyncio.gather(*(asyncio.to_thread(server.do, *words) for words in both))
+        assert sorted(end.code for end in done) == [0, 0, 0, 0, 0, 1]
+        (refused,) = [end for end in done if end.code]
+        assert refused.err.splitlines()[-1].startswith(f"Error: There is no account {address}")
+    stopped = await asyncio.gather(*(asyncio.to_thread(server.do, "account", "list") for _ in range(3)))
+    for end in stopped:  # on the store directly one after the other, or told that somebody is at it
+        assert (end.code, end.out) == (0, "none\n") or "in use" in end.refusal()
+    assert any(end.code == 0 for end in stopped)
+
+
 def test_what_cannot_be_undone_asks_first_and_the_exit_codes_tell(server: Server) -> None:
     assert "there is no data in" in server.do("account", "list").refusal()
     with server.running():
-        for words in (["account", "delete", "a@b"], ["account", "reset-password", "a@b"], ["expire"]):
+        for words in (
+            *(["account", "delete", "a@b"], ["account", "reset-password", "a@b"], ["expire"]),
+            *(["queue", "drop", "--all"], ["registration", "revoke", "a-token"]),
+        ):
             unanswered = server.do(*words)
             assert unanswered.code == 1 and "Aborted" in unanswered.err
         assert server.do("account", "delete", f"nobody123@[{server.host}]", "--yes").refusal().startswith("There is no")
-        assert server.do("account", "delete").code == 2
+        assert server.do("account", "delete").code == server.do("queue", "drop").code == 2
         assert server.do("registration", "invite", "--expires", "soon").code == 2
         invited = server.do("registration", "invite", "--uses", "2", "--note", "for tests")
         assert invited.code == 0 and "note: for tests" in invited.out and "█" in invited.out

@@ -1,5 +1,6 @@
 """The TURN credentials that GETMETADATA gives out, used at a real TURN server."""
 
+import asyncio
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing
@@ -12,8 +13,10 @@ import pytest
 
 from chatmail.config import Config, MetadataConfig
 from chatmail.policy.server_metadata import TURN_CREDENTIAL_LIFETIME_SECONDS, shared_metadata
+from tests.support.imap import imap_server
 from tests.support.tools import require_tool
 
+ENTRY = "/shared/vendor/deltachat/turn"
 SECRET = "a shared secret"
 PORT = 34780
 START_SECONDS = 20.0
@@ -72,13 +75,18 @@ def allocate(announced: str) -> bool:
     return done.returncode == 0 and "tot_recv_msgs=2" in done.stdout + done.stderr
 
 
+def metadata(host: str, secret: str) -> MetadataConfig:
+    return MetadataConfig(turn_host=host, turn_port=PORT, turn_secret=secret)
+
+
 def announced(host: str, secret: str, now: datetime) -> str:
-    metadata = MetadataConfig(turn_host=host, turn_port=PORT, turn_secret=secret)
-    return shared_metadata(Config("chat.example", metadata=metadata), now)["/shared/vendor/deltachat/turn"]
+    return shared_metadata(Config("chat.example", metadata=metadata(host, secret)), now)[ENTRY]
 
 
-def test_a_client_gets_an_allocation_with_what_metadata_announces(turn_host: str) -> None:
-    assert allocate(announced(turn_host, SECRET, datetime.now(UTC)))
+async def test_a_client_gets_an_allocation_with_what_getmetadata_says(turn_host: str, tmp_path: Path) -> None:
+    async with imap_server(tmp_path / "data", metadata=metadata(turn_host, SECRET)) as server:
+        said = await (await server.logged_in()).fetched(f'GETMETADATA "" ({ENTRY})')
+    assert await asyncio.to_thread(allocate, said.decode())
 
 
 def test_neither_another_secret_nor_an_expired_user_gets_one(turn_host: str) -> None:
