@@ -260,7 +260,9 @@ def run_tests(arguments: list[str]) -> None:
     check(python)
     build(platform.machine())
     os.chdir(ROOT)
-    os.execv(python, [str(python), "-m", "pytest", *arguments])
+    # Long proofs (-m slow, -m machines) each want the whole machine. A file's tests stay together: they share servers.
+    side_by_side = [] if "-m" in arguments else ["-n", "logical", "--dist", "loadfile", "--no-loadscope-reorder"]
+    os.execv(python, [str(python), "-m", "pytest", *side_by_side, *arguments])
 
 
 def check(python: Path) -> None:

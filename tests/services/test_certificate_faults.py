@@ -31,7 +31,7 @@ from tests.support.moody_authority import MoodyAuthority, problem
 from tests.support.tools import require_root
 
 AUTHORITY = "127.56.0.1"
-RELAY = "127.55.0.2"
+RELAY = "127.56.0.2"
 DOMAIN = "chat.example.org"
 NOW = datetime.now(UTC)
 
@@ -51,7 +51,8 @@ async def moody(pebble: Pebble) -> AsyncIterator[MoodyAuthority]:
 
 def config_for(moody: MoodyAuthority, data_dir: Path, domain: str = DOMAIN) -> Config:
     return parse_config(
-        f'mail_domain = "{domain}"\ndata_dir = "{data_dir}"\n[dns]\nresolvers = ["{AUTHORITY}:8053"]\n[tls]\n'
+        f'mail_domain = "{domain}"\ndata_dir = "{data_dir}"\n[dns]\nresolvers = ["{AUTHORITY}:8053"]\n'
+        f'[listen]\naddresses = ["{RELAY}"]\n[tls]\n'
         f'mode = "acme"\nacme_directory = "{moody.directory}"\nacme_ca_file = "{moody.pebble.ca_file}"\n'
         'acme_challenge = "http-01"\n'
     )

@@ -39,6 +39,7 @@ def pebble(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pebble]:
 def config_for(pebble: Pebble, data_dir: Path, tls: str = "", domain: str = DOMAIN) -> Config:
     return parse_config(
         f'mail_domain = "{domain}"\ndata_dir = "{data_dir}"\n[dns]\nresolvers = ["{AUTHORITY}:8053"]\n'
+        f'[listen]\naddresses = ["{RELAY}"]\n'
         f'[tls]\nmode = "acme"\nacme_directory = "{pebble.directory}"\nacme_ca_file = "{pebble.ca_file}"\n{tls}\n'
     )
 
@@ -48,6 +49,7 @@ class Face:
 
     def __init__(self, config: Config, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self.board = ChallengeBoard()
+        (self._address,) = config.listen.addresses
         folder = Path(config.data_dir) / "tls"
         folder.parent.mkdir(exist_ok=True)
         self.contexts = TlsContexts(self_signed_certificate(config.mail_domain, folder, now()))
@@ -62,8 +64,8 @@ class Face:
         stop = asyncio.Event()
         route = Route(lambda: self.contexts.http, asyncio.Protocol)
         multiplexer = Multiplexer({"http/1.1": route}, https_url=f"https://{DOMAIN}/", challenge=self.board.tls_context)
-        listener = socket.create_server((RELAY, 443 if self.https else 8443))
-        plain = await asyncio.start_server(self._answer_plain, RELAY, 80)
+        listener = socket.create_server((self._address, 443 if self.https else 8443))
+        plain = await asyncio.start_server(self._answer_plain, self._address, 80)
         running = asyncio.create_task(multiplexer.run([listener], stop))
         try:
             yield
@@ -185,6 +187,7 @@ async def test_an_authority_that_is_down_is_named_and_waited_for(tmp_path: Path,
     config = config_for(pebble, tmp_path)
     down = parse_config(
         f'mail_domain = "{DOMAIN}"\ndata_dir = "{tmp_path}"\n[dns]\nresolvers = ["{AUTHORITY}:8053"]\n'
+        f'[listen]\naddresses = ["{RELAY}"]\n'
         '[tls]\nmode = "acme"\nacme_directory = "https://127.55.0.3:14000/dir"\n'
     )
     face = Face(down)

@@ -25,7 +25,7 @@ class PublicRelay(ServedRelay):
         listen = "\n".join(f"{name} = {port}" for name, port in self.ports.items())
         self.config_path.write_text(
             f'mail_domain = "{self.domain}"\ndata_dir = "{self.data_dir}"\n'
-            f'[listen]\naddresses = ["{self.host}"]\n{listen}\n{self.settings}\n'
+            f'[listen]\naddresses = ["{self.host}"]\n{listen}\n{self.sections}\n'
         )
 
     def command(self, *words: str, config: Path | None = None) -> subprocess.CompletedProcess[str]:

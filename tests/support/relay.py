@@ -137,11 +137,20 @@ class TryRelay(Relay):
         return found.group()
 
 
+NO_GUARD = "[limits]\nmax_load_1m = 0\nmin_available_memory = 0\nmin_free_disk_space = 0\n"
+"""New accounts even on a machine that is busy with other tests."""
+
+
 @dataclass(slots=True)
 class ServedRelay(Relay):
     """`chatmail.pyz serve`, self-signed, its addresses `user@[host]`; `settings` is more TOML (whole sections)."""
 
     settings: str = ""
+
+    @property
+    def sections(self) -> str:
+        """`settings`, and what every test wants that does not say otherwise."""
+        return self.settings if "[limits]" in self.settings else f"{self.settings}\n{NO_GUARD}"
 
     @property
     def config_path(self) -> Path:
@@ -162,7 +171,7 @@ class ServedRelay(Relay):
         ports = "\n".join(f"{name} = {self.port(port)}" for name, port in standard.items())
         self.config_path.write_text(
             f'mail_domain = "{self.host}"\ndata_dir = "{self.data_dir}"\n'
-            f'[listen]\naddresses = ["{self.host}"]\n{ports}\n[tls]\nmode = "self-signed"\n{self.settings}\n'
+            f'[listen]\naddresses = ["{self.host}"]\n{ports}\n[tls]\nmode = "self-signed"\n{self.sections}\n'
         )
 
     def start(self) -> Self:
