@@ -289,7 +289,8 @@ class SmtpClient:
 
 
 async def dot_stuffed(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """A message as DATA carries it, with the end of DATA. RFC 5321 §4.5.2."""
+    """A message as DATA carries it, with the end of DATA behind the last piece. RFC 5321 §4.5.2."""
+    ready = b""  # kept back, so that the end of DATA is no write of its own
     held = b""  # a line end, or half of one, whose next byte is not known yet
     is_first = True
     async for piece in pieces:
@@ -298,8 +299,10 @@ async def dot_stuffed(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
             work = b"." + work
         is_first = is_first and not work
         held = b"\r\n" if work.endswith(b"\r\n") else work[-1:] if work.endswith(b"\r") else b""
-        yield work[: len(work) - len(held)].replace(b"\r\n.", b"\r\n..")
-    yield (b"\r\n" if held == b"\r\n" or is_first else held + b"\r\n") + b".\r\n"
+        if ready:
+            yield ready
+        ready = work[: len(work) - len(held)].replace(b"\r\n.", b"\r\n..")
+    yield ready + (b"\r\n" if held == b"\r\n" or is_first else held + b"\r\n") + b".\r\n"
 
 
 def _wire_form(address: Address) -> str:

@@ -12,7 +12,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
 from chatmail.errors import StorageError
@@ -104,6 +104,7 @@ class DeliveryService:
         self._slots = asyncio.Semaphore(MAX_ATTEMPTS)
         self._lanes: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
+        self._wakes_at = datetime.max.replace(tzinfo=UTC)
         self._is_stopping = False
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -112,8 +113,8 @@ class DeliveryService:
         try:
             while not stop.is_set():
                 self._wake.clear()
-                seconds = await self._begin_all()
-                await _either(stop, self._wake, seconds)
+                self._wakes_at = await self._begin_all()
+                await _either(stop, self._wake, (self._wakes_at - datetime.now(UTC)).total_seconds())
             self._is_stopping = True
             if self._lanes:
                 await asyncio.wait(self._lanes, timeout=STOP_SECONDS)
@@ -124,37 +125,42 @@ class DeliveryService:
             await asyncio.gather(*self._lanes, return_exceptions=True)
             await self._courier.close()
 
-    async def _begin_all(self) -> float:
-        """Begin everything that is due; for how many seconds nothing else will be."""
+    async def _begin_all(self) -> datetime:
+        """Begin everything that is due; when something else will be."""
         now = datetime.now(UTC)
         try:
             self._on_work(await self._store.queue.due_domains(now))
             following = await self._store.queue.next_attempt_after(now)
         except StorageError as error:
             log.error("queue_unreadable", error=error)
-            return RECOVERY_SECONDS
-        self._forget_quiet()
-        if following is None:
-            return _LONGEST_SLEEP_SECONDS
-        return min(_LONGEST_SLEEP_SECONDS, max(0.0, (following - now).total_seconds()) + 0.01)
+            return now + timedelta(seconds=RECOVERY_SECONDS)
+        for destination in list(self._destinations.values()):
+            self._forget_quiet(destination)
+        latest = now + timedelta(seconds=_LONGEST_SLEEP_SECONDS)
+        return latest if following is None else min(latest, following)
 
-    def _forget_quiet(self) -> None:
-        now = asyncio.get_running_loop().time()
-        for domain, destination in list(self._destinations.items()):
-            if not destination.running and destination.down_until <= now:
-                del self._destinations[domain]
+    def _forget_quiet(self, destination: _Destination) -> None:
+        """There may be millions of domains, and few at a time of which there is anything to know."""
+        if not destination.running and destination.down_until <= asyncio.get_running_loop().time():
+            self._destinations.pop(destination.domain, None)
 
     def _on_work(self, domains: Collection[str]) -> None:
-        """These domains have work: see that somebody does it."""
+        """These domains have work that is due: see that somebody does it."""
         for domain in domains:
-            destination = self._destinations.setdefault(domain, _Destination(domain))
-            if destination.running < destination.lanes and not self._is_stopping:
-                destination.running += 1
-                lane = asyncio.get_running_loop().create_task(self._lane(destination))
-                self._lanes.add(lane)
-                lane.add_done_callback(self._lanes.discard)
-        # A later attempt may have become the next one.
-        self._wake.set()
+            self._begin_lane(self._destinations.setdefault(domain, _Destination(domain)))
+
+    def _begin_lane(self, destination: _Destination) -> None:
+        if destination.running < destination.lanes and not self._is_stopping:
+            destination.running += 1
+            lane = asyncio.get_running_loop().create_task(self._lane(destination))
+            self._lanes.add(lane)
+            lane.add_done_callback(self._lanes.discard)
+
+    def _wake_at(self, when: datetime) -> None:
+        """Something will be due then, perhaps before anything else."""
+        if when < self._wakes_at:
+            self._wakes_at = when
+            self._wake.set()
 
     # --- one lane ---
 
@@ -170,12 +176,13 @@ class DeliveryService:
                 finally:
                     destination.under_way.discard(item.item_id)
                 if destination.fetched:
-                    self._on_work((destination.domain,))
+                    self._begin_lane(destination)
         except StorageError as error:
             log.error("queue_unreadable", error=error)
-            asyncio.get_running_loop().call_later(RECOVERY_SECONDS, self._wake.set)
+            self._wake_at(datetime.now(UTC) + timedelta(seconds=RECOVERY_SECONDS))
         finally:
             destination.running -= 1
+            self._forget_quiet(destination)
 
     async def _next(self, destination: _Destination) -> QueueItem | None:
         """Take an item. Nothing is awaited that lets others run, so whoever finds none ends before more can come."""
@@ -252,6 +259,8 @@ class DeliveryService:
             finally:
                 if bounce is not None:
                     bounce.body.discard()
+        if deferral is not None:
+            self._wake_at(deferral.next_attempt_at)
         self._report(item, len(report.delivered), len(final), 0 if deferral is None else len(waiting))
 
     def _deferral(

@@ -1,7 +1,7 @@
 """The delivery loop on a real store, with a real courier, and servers of somebody else on loopback."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 from email import message_from_bytes
@@ -16,6 +16,7 @@ from chatmail.errors import StorageError
 from chatmail.mail.address import Address
 from chatmail.mail.envelope import Envelope
 from chatmail.net.dkim_signing import DkimSigner
+from chatmail.policy import retry
 from chatmail.routing import Router
 from chatmail.services import delivery
 from chatmail.services.delivery import DeliveryService
@@ -179,6 +180,40 @@ async def test_only_who_was_put_off_is_tried_again_and_nobody_is_told_yet(store:
     assert 27 <= (item.next_attempt_at - datetime.now(UTC)).total_seconds() <= 34
     assert await inbox(store) == []
     assert {count.outcome for count in store.traffic.counts()} == {TrafficOutcome.DELIVERED, TrafficOutcome.DEFERRED}
+
+
+async def test_what_was_put_off_is_tried_again_by_itself(
+    store: Store, server: ForeignServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retry, "RETRY_SECONDS", (1,))
+    server.final_reply = "451 4.3.0 later"
+    async with delivering(store):
+        await submit(store, *at(server, "bob"))
+        await until_queue(store, lambda items: items[0].attempts == 2)
+        server.final_reply = "250 2.0.0 OK"
+        await until_queue(store, lambda items: not items)
+    assert len(server.received) == 1
+
+
+async def test_nothing_turns_while_another_server_takes_its_time(
+    store: Store, server: ForeignServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, due_domains = [], store.queue.due_domains
+
+    async def counted(now: datetime) -> Sequence[str]:
+        asked.append(now)
+        return await due_domains(now)
+
+    monkeypatch.setattr(store.queue, "due_domains", counted)
+    server.silent_at = "dot"
+    async with delivering(store):
+        await submit(store, *at(server, "bob"))
+        await server.until(1)
+        before = len(asked)
+        for _ in range(1000):
+            await asyncio.sleep(0)
+        assert len(asked) == before <= 2
+        server.drop_connections()
 
 
 async def test_at_the_end_of_the_lifetime_the_sender_is_told_once(store: Store, server: ForeignServer) -> None:

@@ -53,11 +53,12 @@ class ForeignServer:
     """Sent in clear behind the reply to STARTTLS."""
     received: list[Received] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
-    connections: int = 0
+    _smtp_connections: int = 0
     on_received: Callable[[Received], None] = lambda received: None
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    _https_peers: set[object] = field(default_factory=set)
 
     async def __aenter__(self) -> Self:
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -81,6 +82,16 @@ class ForeignServer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._stack.aclose()
 
+    def drop_connections(self) -> None:
+        """Close what is open, as after a restart."""
+        for task in self._tasks:
+            task.cancel()
+
+    @property
+    def connections(self) -> int:
+        """How many there were, both ways."""
+        return self._smtp_connections + len(self._https_peers)
+
     async def until(self, count: int, seconds: float = 10.0) -> list[Received]:
         """Wait until so many messages have come."""
         async with asyncio.timeout(seconds):
@@ -95,7 +106,8 @@ class ForeignServer:
         self._arrived.set()
 
     async def _take_post(self, request: web.Request) -> web.Response:
-        self.connections += 1
+        assert request.transport is not None
+        self._https_peers.add(request.transport.get_extra_info("peername"))
         content = await request.read()
         if self.https_status == 200:
             headers = request.headers
@@ -106,7 +118,7 @@ class ForeignServer:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
-        self.connections += 1
+        self._smtp_connections += 1
         try:
             await self._converse(reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, asyncio.CancelledError):
@@ -176,9 +188,7 @@ class ForeignServer:
 
 async def read_message(reader: asyncio.StreamReader) -> bytes:
     """What DATA carries, its dots undone."""
-    lines = []
-    while (line := await reader.readline()) != b".\r\n":
-        if not line:
-            raise ConnectionResetError
-        lines.append(line[1:] if line.startswith(b".") else line)
-    return b"".join(lines)
+    wire = b"\r\n"
+    while not wire.endswith(b"\r\n.\r\n"):
+        wire += await reader.readuntil(b".\r\n")
+    return wire[:-3].replace(b"\r\n.", b"\r\n")[2:]
