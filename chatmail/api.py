@@ -13,6 +13,7 @@ from typing import Any
 
 from chatmail import __version__ as VERSION
 from chatmail.config import Config, parse_config
+from chatmail.config_file import read_config
 from chatmail.dns.compare import CheckState, RecordCheck
 from chatmail.dns.records import DnsRecord
 from chatmail.dns.report import DnsReport, ReverseCheck, is_propagating
@@ -47,6 +48,20 @@ from chatmail.installation.removal import RemovalPlan
 from chatmail.installation.state import InstalledState
 from chatmail.installation.steps import STEPS as _STEPS
 from chatmail.installation.steps import InstallError, LeftBehind, StepReport, StepState
+from chatmail.installation.watching import (
+    RunningServer,
+    ServerDown,
+    ServerDownError,
+    encode_down,
+    find_server,
+    read_history,
+    read_history_of_month,
+    read_log,
+    read_status,
+    read_status_json,
+)
+from chatmail.installation.watching import command as _command
+from chatmail.installation.watching import why_down as _why_down
 from chatmail.invite_link import (
     accepts_dcaccount,
     dcaccount_link,
@@ -56,59 +71,112 @@ from chatmail.invite_link import (
     web_url,
 )
 from chatmail.net.addresses import source_addresses
+from chatmail.status_snapshot import (
+    AccountCounts,
+    CertificateState,
+    DnsRecordState,
+    DnsState,
+    ExpiryState,
+    Health,
+    HealthLevel,
+    HealthReason,
+    History,
+    HistoryPoint,
+    Latencies,
+    MachineState,
+    MessageRates,
+    PeerTraffic,
+    Percentiles,
+    PushState,
+    QueueDestination,
+    QueueState,
+    SessionCounts,
+    StatusSnapshot,
+    StoreState,
+)
 
 __all__ = [
     "EXPLANATIONS",
     "INSTALL_STEPS",
     "VERSION",
     "WORTH_REMEMBERING",
+    "AccountCounts",
     "Action",
     "Answers",
     "CertificateRefusedError",
+    "CertificateState",
     "CheckState",
     "Config",
     "ConfigError",
     "DnsRecord",
+    "DnsRecordState",
     "DnsRecords",
     "DnsReport",
+    "DnsState",
     "DoctorCheck",
     "DoctorReport",
     "DoctorState",
     "DomainAnswer",
     "DomainKind",
     "DomainProblem",
+    "ExpiryState",
     "Firewall",
+    "Health",
+    "HealthLevel",
+    "HealthReason",
+    "History",
+    "HistoryPoint",
     "InstallError",
     "InstalledState",
+    "Latencies",
     "LeftBehind",
+    "MachineState",
+    "MessageRates",
     "ObtainedCertificate",
     "OpenPort",
     "OperatorError",
+    "PeerTraffic",
+    "Percentiles",
     "Plan",
     "PlannedItem",
     "PreflightCheck",
     "PreflightOptions",
     "PreflightState",
+    "PushState",
+    "QueueDestination",
+    "QueueState",
     "RecordCheck",
     "RecordRendering",
     "RemovalPlan",
     "RenderedRecord",
     "Resolution",
     "ReverseCheck",
+    "RunningServer",
+    "ServerDown",
+    "ServerDownError",
+    "SessionCounts",
+    "StatusSnapshot",
     "StepReport",
     "StepState",
+    "StoreState",
     "accepts_dcaccount",
     "certificate_in_use",
     "changed_answers",
     "check_dns",
+    "check_dns_now",
     "config_of",
     "dns_records",
     "doctor",
+    "drop_queue",
+    "encode_down",
+    "find_account",
+    "find_server",
     "firewall_commands",
     "install",
     "installed_state",
     "is_propagating",
     "left_behind",
+    "list_queue",
     "obtain_certificate",
     "open_ports",
     "own_addresses",
@@ -116,9 +184,21 @@ __all__ = [
     "plan_removal",
     "preflight",
     "qr_code",
+    "read_config",
+    "read_history",
+    "read_history_of_month",
+    "read_log",
+    "read_status",
+    "read_status_json",
     "remember",
+    "renew_certificate",
     "resolve_now",
+    "retry_queue",
+    "run_expiry",
+    "server_down_report",
+    "set_registration",
     "sign_up_link",
+    "sign_up_link_of",
     "uninstall",
     "validate_domain",
     "web_address",
@@ -269,6 +349,68 @@ def doctor(config: Config, *, ca_file: str = "") -> Iterator[DoctorCheck]:
     return _doctor(config, ThisHost(), ca_file=ca_file)
 
 
+# --- the running server: looking ------------------------------------------------------------------------------------
+# `find_server`, then `read_status`, `read_history`, `read_history_of_month`, `read_log`; all wait for milliseconds.
+
+
+def server_down_report(server: RunningServer) -> ServerDown:
+    """After `ServerDownError`: what systemd says of it, and its last words. Waits for systemctl: some milliseconds."""
+    return _why_down(server, ThisHost())
+
+
+# --- the running server: acting, for those whose `RunningServer.may_act` is true ------------------------------------
+# All raise `ServerDownError`, and `OperatorError` in one sentence if the server refuses.
+
+
+def list_queue(server: RunningServer, domain: str | None = None) -> list[dict[str, Any]]:
+    """What waits, item by item, as `queue list --json` prints it."""
+    found: list[dict[str, Any]] = _command(server, "queue list", domain=domain)["items"]
+    return found
+
+
+def retry_queue(
+    server: RunningServer, *, item: int | None = None, domain: str | None = None, everything: bool = False
+) -> int:
+    """Try now: one item, a domain's, or all; how many."""
+    return int(_command(server, "queue retry", item=item, domain=domain, all=everything)["retried"])
+
+
+def drop_queue(
+    server: RunningServer, *, item: int | None = None, domain: str | None = None, everything: bool = False
+) -> int:
+    """Remove them without telling anybody; how many there were."""
+    return int(_command(server, "queue drop", item=item, domain=domain, all=everything)["dropped"])
+
+
+def renew_certificate(server: RunningServer, on_progress: Callable[[str], None] = lambda _text: None) -> dict[str, Any]:
+    """Obtain a new certificate now; its status. Takes seconds to minutes."""
+    found: dict[str, Any] = _command(server, "cert renew", on_progress)
+    return found
+
+
+def check_dns_now(server: RunningServer) -> str:
+    """Have the server compare its DNS records now; the verdict. Takes seconds."""
+    return str(_command(server, "status check-dns")["verdict"])
+
+
+def set_registration(server: RunningServer, mode: str) -> str:
+    """`open`, `invite` or `closed` from now on; the mode in force."""
+    words = {"open": "open", "invite": "invite-only", "closed": "close"}
+    return str(_command(server, f"registration {words[mode]}")["registration"])
+
+
+def run_expiry(server: RunningServer, on_progress: Callable[[str], None] = lambda _text: None) -> dict[str, Any]:
+    """Remove what is over its time now; what was removed, as `expire --json` prints it. May take minutes."""
+    found: dict[str, Any] = _command(server, "expire", on_progress)
+    return found
+
+
+def find_account(server: RunningServer, address: str) -> dict[str, Any]:
+    """Amounts of one account by its whole address, as `account show --json` prints them."""
+    found: dict[str, Any] = _command(server, "account show", address=address)
+    return found
+
+
 # --- what to show at the end ----------------------------------------------------------------------------------------
 
 
@@ -284,6 +426,11 @@ def sign_up_link(config: Config) -> str:
         if accepts_dcaccount(config)
         else login_link(config, random_credentials(SystemRandom(), config))
     )
+
+
+def sign_up_link_of(config_path: str) -> str:
+    """The same, for a configuration file. Raises `ConfigError`."""
+    return sign_up_link(read_config(config_path))
 
 
 def qr_code(link: str, *, colored: bool = False) -> str:

@@ -4,7 +4,8 @@
     ← {"progress": "place the order"}            any number of these
     ← {"result": {…}}                            or {"error": "One sentence."}, and the connection is closed
 
-The socket is `/run/chatmail/control.sock` for the installed server, and lies in the data folder of any other.
+The socket is `/run/chatmail/control.sock` for the installed server, and lies in the data folder of any other. Beside it
+lies `status.sock`, where the same is said and nothing can be done but reading the status.
 """
 
 import json
@@ -16,7 +17,11 @@ from chatmail.config import DEFAULT_DATA_DIR, Config
 from chatmail.errors import ProtocolError
 
 VERSION: Final = 1
-INSTALLED_SOCKET: Final = "/run/chatmail/control.sock"
+INSTALLED_FOLDER: Final = "/run/chatmail"
+CONTROL_SOCKET: Final = "control.sock"
+STATUS_SOCKET: Final = "status.sock"
+STATUS_GROUP: Final = "chatmail-status"
+"""Who may read the status beside root; `install` makes the group."""
 MAX_LINE_BYTES: Final = 8 * 1024 * 1024
 """A queue of ten thousand items fits."""
 
@@ -42,9 +47,16 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a command returns: anything JSON holds."""
+    """What a command returns: anything JSON holds, or an `Encoded`."""
 
     value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """One line of JSON, made by somebody who knows better how."""
+
+    line: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +69,19 @@ class Refusal:
 Answer = Progress | Result | Refusal
 
 
+def socket_folder(config: Config) -> Path:
+    """Where the sockets of the server of this configuration lie."""
+    return Path(INSTALLED_FOLDER if config.data_dir == DEFAULT_DATA_DIR else config.data_dir)
+
+
 def socket_path(config: Config) -> Path:
     """Where the server of this configuration listens for commands."""
-    if config.data_dir == DEFAULT_DATA_DIR:
-        return Path(INSTALLED_SOCKET)
-    return Path(config.data_dir) / "control.sock"
+    return socket_folder(config) / CONTROL_SOCKET
+
+
+def status_socket_path(config: Config) -> Path:
+    """Where it tells how it is, and does nothing else."""
+    return socket_folder(config) / STATUS_SOCKET
 
 
 def encode_request(request: Request) -> bytes:
@@ -85,6 +105,8 @@ def encode_answer(answer: Answer) -> bytes:
     match answer:
         case Progress(text):
             return _line({"progress": text})
+        case Result(Encoded(line)):
+            return b'{"result":%b}\n' % line
         case Result(value):
             return _line({"result": value})
         case Refusal(sentence):

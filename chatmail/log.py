@@ -21,6 +21,7 @@ import re
 import secrets
 import sys
 import traceback
+from collections import deque
 from datetime import UTC, datetime
 from functools import cache
 from typing import Final, NewType
@@ -36,8 +37,13 @@ _PLAIN = re.compile(r"[!#-<>-~]+")
 _ID_LETTERS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _ID_START_BELOW: Final = 36**4
 
+KEPT_LINES: Final = 500
+"""Of the last lines at `info` and above, for whoever watches: half a megabyte at most."""
+KEPT_CHARACTERS: Final = 1000
+
 _level: int = LEVELS["info"]
 _id_numbers = itertools.count(secrets.randbelow(_ID_START_BELOW))
+_recent: deque[tuple[datetime, str, str]] = deque(maxlen=KEPT_LINES)
 
 
 def new_connection_id() -> ConnectionId:
@@ -58,6 +64,12 @@ def set_level(level: str) -> None:
     root.setLevel(logging.DEBUG if level == "debug" else max(_level, logging.WARNING))
     for name in _LIBRARIES_THAT_NAME_PEERS:
         logging.getLogger(name).setLevel(logging.NOTSET if level == "debug" else logging.CRITICAL)
+
+
+def recent_lines(count: int) -> list[str]:
+    """The last lines that were written, but for those of `debug`: time, level, part, event and fields."""
+    lines = list(_recent)[-count:]
+    return [f"{at.isoformat(timespec='seconds').removesuffix('+00:00')}Z {level} {text}" for at, level, text in lines]
 
 
 def current_level() -> str:
@@ -109,11 +121,12 @@ class Log:
 
 
 def _write(level: str, part: str, event: str, fields: dict[str, object]) -> None:
-    words = [_prefix(level), part, event]
-    words += [f"{name}={_shown(value)}" for name, value in fields.items()]
+    text = " ".join([part, event, *(f"{name}={_shown(value)}" for name, value in fields.items())])
+    if level != "debug":
+        _recent.append((datetime.now(UTC), level, text[:KEPT_CHARACTERS]))
     # A reader that went away (a closed pipe, a full disk) must not take the server with it.
     try:
-        sys.stderr.write(" ".join(words) + "\n")
+        sys.stderr.write(f"{_prefix(level)} {text}\n")
         sys.stderr.flush()
     except (OSError, ValueError):
         pass

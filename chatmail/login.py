@@ -28,7 +28,9 @@ from chatmail.config import Config
 from chatmail.invite_link import Credentials
 from chatmail.log import Log
 from chatmail.mail.address import Address
+from chatmail.meters import Meters
 from chatmail.policy.accounts import MAX_PASSWORD_BYTES, CreationRefusal, check_new_account
+from chatmail.policy.refusals import reason_of_login
 from chatmail.storage.store import Account, AccountStore, InvitationStore
 
 log = Log("login")
@@ -81,12 +83,14 @@ class Login:
         config: Config,
         shortage: Callable[[], str | None],
         registration: Callable[[], Literal["open", "invite", "closed"]] | None = None,
+        meters: Meters | None = None,
     ) -> None:
         """`shortage` says what the machine has too little of for new accounts, None if nothing.
 
         `registration` is asked for each new account; without it the configuration counts.
         """
         self._registration = registration or (lambda: config.accounts.registration)
+        self._meters = meters or Meters()
         self._accounts = accounts
         self._config = config
         self._shortage = shortage
@@ -97,6 +101,12 @@ class Login:
 
     async def check(self, username: str, password: str, now: datetime) -> LoginResult:
         """Log in as `username`, the full address. Raises `StorageError` if the store cannot serve."""
+        result = await self._check(username, password, now)
+        if isinstance(result, LoginRefused):
+            self._meters.refuse(reason_of_login(result.reason.value))
+        return result
+
+    async def _check(self, username: str, password: str, now: datetime) -> LoginResult:
         address = self._parse_username(username)
         if address is None:
             return LoginRefused(LoginRefusal.NOT_OUR_ADDRESS)

@@ -10,6 +10,7 @@ whoever is refused learns it in the reply.
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Final
 
 from chatmail.config import Config
@@ -25,6 +26,7 @@ from chatmail.mail.envelope import (
     SmtpReply,
 )
 from chatmail.mail.message import HeaderBlock, MessageError, header_length, parse_from
+from chatmail.meters import Meters
 from chatmail.net.dkim import DkimCheck, DkimVerifier
 from chatmail.policy.encryption import Direction, EncryptionGate
 from chatmail.policy.inbound import (
@@ -39,6 +41,7 @@ from chatmail.policy.inbound import (
     must_be_signed,
     return_path,
 )
+from chatmail.policy.refusals import reason_of
 from chatmail.policy.verdict import Accept, Verdict
 from chatmail.storage.store import DeliveryOutcome, LocalDelivery, StagedBody, Store, TrafficOutcome
 from chatmail.storage.store import Direction as TrafficDirection
@@ -59,8 +62,9 @@ _FAILURES: Final[Mapping[DeliveryOutcome, SmtpReply]] = {
 class Reception:
     """Takes mail for the accounts of one server."""
 
-    def __init__(self, config: Config, store: Store, verifier: DkimVerifier) -> None:
+    def __init__(self, config: Config, store: Store, verifier: DkimVerifier, meters: Meters | None = None) -> None:
         """`verifier` looks up keys for all messages."""
+        self._meters = meters or Meters()
         self._own_domain = config.address_domain
         self._blocked_domains = frozenset(config.federation.blocked_domains)
         self._store = store
@@ -68,13 +72,22 @@ class Reception:
 
     def refuse_sender(self, sender: Address | None) -> SmtpReply | None:
         """Why mail of this envelope sender cannot come in at all; None if it may."""
-        return _refusal(check_envelope_sender(sender, self._blocked_domains))
+        refusal = _refusal(check_envelope_sender(sender, self._blocked_domains))
+        if refusal is not None:
+            self._meters.refuse(reason_of(refusal))
+        return refusal
 
     async def refuse_recipient(self, to: Address, size_bytes: int) -> SmtpReply | None:
         """Why a message of `size_bytes` (0 if that is not known) cannot go there; None if it can.
 
         For a blocked account it seemingly can: the store throws it away.
         """
+        refusal = await self._refuse_recipient(to, size_bytes)
+        if refusal is not None:
+            self._meters.refuse(reason_of(refusal))
+        return refusal
+
+    async def _refuse_recipient(self, to: Address, size_bytes: int) -> SmtpReply | None:
         if to.domain != self._own_domain:
             return NOT_RELAYED
         try:
@@ -85,7 +98,7 @@ class Reception:
                 return None
             has_room = await self._store.accounts.has_room(account.account_id, max(size_bytes, 1), datetime.now(UTC))
         except StorageError as error:
-            return _storage_reply(error)
+            return self.storage_reply(error)
         return None if has_room else OVER_QUOTA
 
     def begin(self, envelope: Envelope, connection_id: ConnectionId) -> "IncomingMail":
@@ -106,26 +119,37 @@ class Reception:
         """Count a message for the operator: under its domain only if that is known to be true."""
         domain = OTHER_DOMAINS if author is None else author.domain
         if reply is ACCEPTED:
+            self._meters.inbound += 1
             outcome = TrafficOutcome.DELIVERED
         else:
+            self._meters.refuse(reason_of(reply))
             outcome = TrafficOutcome.REFUSED if reply.is_permanent else TrafficOutcome.DEFERRED
         self._store.traffic.record(domain, TrafficDirection.INBOUND, outcome, size_bytes)
+
+    def storage_reply(self, error: StorageError) -> SmtpReply:
+        """What the peer is told when the store cannot serve; the operator hears of it too."""
+        log.error("store_failed", error=error)
+        self._meters.fail_store(str(error), datetime.now(UTC))
+        return STORAGE_FULL if isinstance(error, StorageFullError) else STORAGE_UNAVAILABLE
 
     def stage(self, header_bytes: bytes) -> StagedBody:
         """Begin to keep a message."""
         return self._store.stage(header_bytes)
 
     async def deliver(
-        self, body: StagedBody, recipients: Sequence[Address], author: Address, key: bytes | None
+        self, body: StagedBody, recipients: Sequence[Address], author: Address, key: bytes | None, whole_at: float
     ) -> SmtpReply:
-        """Deliver to all in one transaction. Raises `StorageError`: nobody got it."""
+        """Deliver to all in one transaction. Raises `StorageError`: nobody got it.
+
+        `whole_at` is when the last byte had come, in monotonic seconds.
+        """
         targets = tuple({address.without_tag() for address in recipients})
+        delivery = LocalDelivery(body, targets, sender=author, duplicate_key=key, whole_at=whole_at)
         try:
-            [outcomes] = await self._store.deliver(
-                [LocalDelivery(body, targets, sender=author, duplicate_key=key)], datetime.now(UTC)
-            )
+            [outcomes] = await self._store.deliver([delivery], datetime.now(UTC))
         finally:
             body.discard()  # what was delivered belongs to the store, and stays
+        self._meters.durable.record(monotonic() - whole_at)
         failures = [_FAILURES[outcome] for outcome in outcomes.values() if outcome in _FAILURES]
         if not failures:
             return ACCEPTED
@@ -147,6 +171,7 @@ class IncomingMail:
         "_head",
         "_reception",
         "_refusal",
+        "_whole_at",
         "size_bytes",
     )
 
@@ -163,6 +188,7 @@ class IncomingMail:
         self._body: StagedBody | None = None
         self._duplicate_key: bytes | None = None
         self._refusal: SmtpReply | None = None
+        self._whole_at = 0.0
         self.size_bytes = 0
         """How many have come."""
 
@@ -179,7 +205,7 @@ class IncomingMail:
         except MessageError as error:
             self._refuse(error.reply)
         except StorageError as error:
-            self._refuse(_storage_reply(error))
+            self._refuse(self._reception.storage_reply(error))
 
     def _read_header(self, chunk: bytes) -> bytes:
         """Collect the header block; what follows it in `chunk` once it is complete."""
@@ -220,10 +246,11 @@ class IncomingMail:
 
     async def finish(self) -> SmtpReply:
         """The message is whole: judge and deliver it. 250 only when it is durable."""
+        self._whole_at = monotonic()
         try:
             reply = await self._finish()
         except StorageError as error:
-            reply = _storage_reply(error)
+            reply = self._reception.storage_reply(error)
         finally:
             self._drop_body()
         self._reception.count(self._author if self._author_is_true else None, reply, self.size_bytes)
@@ -253,7 +280,9 @@ class IncomingMail:
             return refusal
         assert self._body is not None
         body, self._body = self._body, None
-        return await self._reception.deliver(body, self._envelope.rcpt_tos, self._author, self._duplicate_key)
+        return await self._reception.deliver(
+            body, self._envelope.rcpt_tos, self._author, self._duplicate_key, self._whole_at
+        )
 
     def discard(self) -> None:
         """It will not become whole."""
@@ -273,9 +302,3 @@ class IncomingMail:
 
 def _refusal(verdict: Verdict) -> SmtpReply | None:
     return None if isinstance(verdict, Accept) else verdict.reply
-
-
-def _storage_reply(error: StorageError) -> SmtpReply:
-    """What the peer is told when the store cannot serve; the operator hears of it too."""
-    log.error("store_failed", error=error)
-    return STORAGE_FULL if isinstance(error, StorageFullError) else STORAGE_UNAVAILABLE

@@ -11,6 +11,7 @@ It decides nothing about whether a message may pass, and speaks to no peer.
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Final
 
 from chatmail.log import Log
@@ -18,6 +19,7 @@ from chatmail.mail.address import Address
 from chatmail.mail.envelope import NO_SUCH_RECIPIENT, OVER_QUOTA, Envelope, SmtpReply
 from chatmail.mail.message import HeaderBlock, header_length
 from chatmail.mail.trace_headers import FailedRecipient, bounce_message
+from chatmail.meters import Meters
 from chatmail.storage.store import DeliveryOutcome, LocalDelivery, Outbound, StagedBody, Store
 
 log = Log("routing")
@@ -32,21 +34,28 @@ _NULL_RETURN_PATH: Final = b"Return-Path: <>\r\n"
 class Router:
     """Routes messages to the accounts of `store`, whose addresses end in `@domain`."""
 
-    def __init__(self, store: Store, domain: str) -> None:
+    def __init__(self, store: Store, domain: str, meters: Meters | None = None) -> None:
         """`domain` as `Address` writes it."""
+        self._meters = meters or Meters()
         self._store = store
         self._domain = domain
 
-    async def submit(self, envelope: Envelope, header_bytes: bytes, body: StagedBody, now: datetime) -> None:
+    async def submit(
+        self, envelope: Envelope, header_bytes: bytes, body: StagedBody, now: datetime, whole_at: float = 0.0
+    ) -> None:
         """Deliver a message of one of our accounts, `envelope.mail_from`.
 
         `body` is the staged message and begins with `header_bytes`; it belongs to the router from here on. `now` is
-        when it was received (aware UTC). Raises `StorageError`: then the message is to be sent again, and who has got
-        it already may get it twice.
+        when it was received (aware UTC), `whole_at` when its last byte had come (monotonic seconds, 0 if nobody
+        measures). Raises `StorageError`: then the message is to be sent again, and who has got it already may get it
+        twice.
         """
         local, remote = self._split(envelope.rcpt_tos)
         outbound = Outbound(envelope.mail_from, tuple(remote)) if remote else None
-        failed = await self._deliver(envelope.mail_from, local, outbound, body, now)
+        failed = await self._deliver(envelope.mail_from, local, outbound, body, now, whole_at)
+        if whole_at:
+            self._meters.durable.record(monotonic() - whole_at)
+        self._meters.local += bool(local)
         if failed and envelope.mail_from is not None:
             await self._send_bounce(envelope.mail_from, failed, header_bytes, now)
 
@@ -64,14 +73,15 @@ class Router:
         outbound: Outbound | None,
         body: StagedBody,
         now: datetime,
+        whole_at: float,
     ) -> list[FailedRecipient]:
         """Deliver and queue in one transaction; who of the local ones did not get it."""
         sender = None if mail_from is None else mail_from.without_tag()
         targets = {address: address.without_tag() for address in local}
+        recipients = tuple(set(targets.values()))
+        delivery = LocalDelivery(body, recipients, sender=sender, outbound=outbound, whole_at=whole_at)
         try:
-            [outcomes] = await self._store.deliver(
-                [LocalDelivery(body, tuple(set(targets.values())), sender=sender, outbound=outbound)], now
-            )
+            [outcomes] = await self._store.deliver([delivery], now)
         finally:
             body.discard()  # what was delivered belongs to the store, and stays
         return [

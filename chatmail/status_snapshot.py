@@ -32,9 +32,10 @@ class HealthLevel(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HealthReason:
-    """Why the server is not fine: one sentence, and one with what to do."""
+    """Something worth saying about the server: one sentence, and one with what to do."""
 
     level: HealthLevel
+    """`fine` for a notice: worth knowing, and nothing the operator has to do."""
     code: str
     """Stable and short, such as `disk_full`; for programs."""
     sentence: str
@@ -43,7 +44,7 @@ class HealthReason:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The verdict, and its reasons, the worst first; none if all is fine."""
+    """The verdict, which is the worst level among its reasons, and these, the worst first."""
 
     level: HealthLevel = HealthLevel.FINE
     reasons: tuple[HealthReason, ...] = ()
@@ -83,6 +84,8 @@ class MessageRates:
     inbound_last_minute: int = 0
     outbound_last_minute: int = 0
     local_last_minute: int = 0
+    outbound_last_at: datetime | None = None
+    """When another server took a message last, since the start."""
     inbound_total: int = 0
     outbound_total: int = 0
     local_total: int = 0
@@ -140,12 +143,16 @@ class CertificateState:
     mode: str = ""
     names: tuple[str, ...] = ()
     trusted: bool = False
+    not_before: datetime | None = None
     not_after: datetime | None = None
     days_left: float | None = None
+    renewal_due_at: datetime | None = None
     last_attempt_at: datetime | None = None
     next_attempt_at: datetime | None = None
     failures: int = 0
     last_error: str = ""
+    clock: str = ""
+    """One sentence if this machine's clock differs from the authority's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +232,7 @@ class PushState:
     failed: int = 0
     dropped: int = 0
     failing_since: datetime | None = None
+    failures_in_a_row: int = 0
     last_error: str = ""
 
 
@@ -252,6 +260,8 @@ class StatusSnapshot:
     taken_at: datetime
     started_at: datetime
     uptime_seconds: float
+    running: bool = True
+    """Always true; what is printed of a server that does not answer has false here."""
     health: Health = field(default_factory=Health)
     accounts: AccountCounts = field(default_factory=AccountCounts)
     sessions: SessionCounts = field(default_factory=SessionCounts)

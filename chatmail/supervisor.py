@@ -34,6 +34,7 @@ from chatmail.invite_link import web_url
 from chatmail.listeners import Listeners, bind_listeners
 from chatmail.log import Log
 from chatmail.login import Login
+from chatmail.meters import Meters
 from chatmail.net.certificate_files import CertificateFiles, TlsContexts, expires_at, server_context
 from chatmail.net.challenges import ChallengeBoard
 from chatmail.net.courier import Courier
@@ -43,6 +44,8 @@ from chatmail.net.dkim_signing import DkimSigner
 from chatmail.net.mail_routes import MailRoutes
 from chatmail.net.resolver import Resolver
 from chatmail.net.self_signed import self_signed_certificate
+from chatmail.observation import Observation, Observed
+from chatmail.policy.refusals import TOO_MANY_CONNECTIONS
 from chatmail.reception import Reception
 from chatmail.registration import RegistrationSwitch
 from chatmail.routing import Router
@@ -124,6 +127,7 @@ class Supervisor:
         self._manager = ServiceManager(os.environ)
         self._stop = asyncio.Event()
         self._services: list[asyncio.Task[None]] = []
+        self._meters = Meters()
         self._started_at = monotonic()
 
     async def run(self) -> None:
@@ -139,17 +143,18 @@ class Supervisor:
             guard = new_account_guard(self._config)
             registration = RegistrationSwitch(self._config, store.settings, guard)
             await registration.load()
-            login = Login(store.accounts, self._config, guard, registration.mode)
+            login = Login(store.accounts, self._config, guard, registration.mode, self._meters)
             at_the_end.callback(login.close)
             await self._serve(listeners, store, login, registration)
         _log.info("stopped")
 
     async def _serve(self, listeners: Listeners, store: Store, login: Login, registration: RegistrationSwitch) -> None:
+        meters = self._meters
         files = certificate_files(self._config, datetime.now(UTC))
         contexts, board = TlsContexts(files), ChallengeBoard()
         resolver = cache(lambda: Resolver(self._config.dns.resolvers))
         certificates = CertificateService(self._config, contexts, board, resolver, SystemRandom())
-        reception = Reception(self._config, store, DkimVerifier(KeyCache(resolver)))
+        reception = Reception(self._config, store, DkimVerifier(KeyCache(resolver)), meters)
         http = HttpService(
             self._config,
             certificate_is_trusted=lambda: certificates.is_trusted,
@@ -158,20 +163,33 @@ class Supervisor:
             redeem=lambda token, made: login.reserve(store.invitations, token, made, datetime.now(UTC)),
             handlers={MXDELIV_PATH: MxDeliv(self._config, reception).answer},
         )
-        router = Router(store, self._config.address_domain)
-        connections = SmtpConnections(self._config.limits.max_smtp_connections)
-        submission = SubmissionService(self._config, store=store, login=login, router=router, connections=connections)
+        router = Router(store, self._config.address_domain, meters)
+        connections = SmtpConnections(
+            self._config.limits.max_smtp_connections, lambda: meters.refuse(TOO_MANY_CONNECTIONS)
+        )
+        submission = SubmissionService(
+            self._config, store=store, login=login, router=router, connections=connections, meters=meters
+        )
         delivery = self._delivery(store, router, resolver)
         mx = MxService(self._config, reception, connections)
-        imap = ImapService(self._config, store=store, login=login)
+        imap = ImapService(self._config, store=store, login=login, meters=meters)
         expiry = ExpiryService(self._config, store)
-        notifier = NotifierService(self._config.push.notifier_url, store.push) if _notifies(self._config) else None
+        notifier = self._notifier(store)
+        observation = Observation(
+            self._config,
+            store,
+            meters,
+            Observed(certificates, http, imap, connections, expiry, notifier, registration),
+            shortage=new_account_guard(self._config),
+            resolver=resolver,
+        )
         commands = {
             **certificate_commands(certificates),
             **queue_commands(store),
             **Administration(self._config, store, registration, expiry.expire_now).commands(),
             **push_commands(notifier, store),
             **log_commands(),
+            **observation.commands(),
         }
         multiplexer = Multiplexer(
             {
@@ -205,6 +223,9 @@ class Supervisor:
                 expiry.run(self._stop),
                 *([notifier.run(self._stop)] if notifier is not None else []),
                 control.run(self._stop),
+                observation.readers.run(self._stop),
+                observation.status.run(self._stop),
+                observation.dns.run(self._stop),
                 self._keep_watchdog_quiet(),
             )
             self._services = [group.create_task(service) for service in running]
@@ -213,6 +234,11 @@ class Supervisor:
             self._manager.stopping()
             _log.info("stopping")
             asyncio.get_running_loop().call_later(SHUTDOWN_SECONDS, self._cut_short)
+
+    def _notifier(self, store: Store) -> NotifierService | None:
+        if not _notifies(self._config):
+            return None
+        return NotifierService(self._config.push.notifier_url, store.push, meters=self._meters)
 
     def _delivery(self, store: Store, router: Router, resolver: Callable[[], Resolver]) -> DeliveryService:
         chance = SystemRandom().random
@@ -223,6 +249,7 @@ class Supervisor:
             courier=Courier(self._config, MailRoutes(self._config, resolver, monotonic, chance)),
             signer=dkim_signer(self._config),
             chance=chance,
+            meters=self._meters,
         )
 
     def _report_ready(self) -> None:

@@ -1,15 +1,14 @@
 """What the subcommands share: options, reading the configuration, asking the running server."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import click
 
-from chatmail.config import DEFAULT_CONFIG_PATH, Config, parse_config
-from chatmail.errors import ConfigError
+from chatmail.config import DEFAULT_CONFIG_PATH
+from chatmail.config_file import read_config
 
-MAX_CONFIG_BYTES = 1_000_000
+__all__ = ["ask", "command_server", "config_option", "json_option", "read_config"]
 
 config_option = click.option(
     "--config",
@@ -27,24 +26,6 @@ def confirm(question: str, yes: bool) -> None:
     """Ask before what cannot be undone; whoever cannot answer has to say --yes."""
     if not yes:
         click.confirm(question, abort=True, err=True)
-
-
-def read_config(path: str) -> Config:
-    """Read and parse a configuration file. Raises `ConfigError` in one sentence that names the file."""
-    try:
-        with Path(path).open("rb") as file:
-            content = file.read(MAX_CONFIG_BYTES + 1)
-        if len(content) > MAX_CONFIG_BYTES:
-            raise ConfigError(f"{path} is larger than {MAX_CONFIG_BYTES} bytes; it cannot be a configuration file.")
-        return parse_config(content.decode())
-    except FileNotFoundError:
-        raise ConfigError(f"{path} does not exist; create it, or name another file with --config.") from None
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read ({error.strerror}); check its owner and mode.") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path} is not UTF-8 text; save it as UTF-8.") from None
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from None
 
 
 def ask(config_path: str, command: str, **arguments: object) -> Any:  # noqa: ANN401 — JSON

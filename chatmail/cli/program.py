@@ -19,6 +19,7 @@ from chatmail.cli.context import config_option, json_option, read_config
 from chatmail.cli.dns import dns_group
 from chatmail.cli.installing import doctor, install, uninstall
 from chatmail.cli.screens import Screens, open_first_screen
+from chatmail.cli.status import status
 from chatmail.cli.upkeep import account, completion, expire, log_group, push, registration
 from chatmail.errors import OperatorError
 from chatmail.log import LEVELS, Log, set_level
@@ -57,6 +58,7 @@ def program(context: click.Context) -> None:
 
 
 for _command in (
+    status,
     dns_group,
     cert,
     queue,

@@ -56,5 +56,10 @@ def open_installer(screens: Screens, preset: Mapping[str, object], *, outside: s
     _end(screens.run(preset, outside=outside, plain=plain or not can_draw()))
 
 
+def open_dashboard(screens: Screens, config_path: str) -> NoReturn:
+    """The status, live."""
+    _end(screens.run_dashboard(config_path))
+
+
 def _end(code: int) -> NoReturn:
     raise click.exceptions.Exit(code)

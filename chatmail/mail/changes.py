@@ -69,11 +69,13 @@ class MailboxChanges:
     """The changes one committed operation made to one mailbox, in order.
 
     `origin` is the token the operation was called with, so that a session knows its own work; None for deliveries.
+    `whole_at` is when the last byte of a delivered message had come, in monotonic seconds; 0 if that is not known.
     """
 
     mailbox_id: MailboxId
     changes: tuple[Change, ...]
     origin: object | None = None
+    whole_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

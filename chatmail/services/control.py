@@ -1,14 +1,17 @@
 """The control socket: the operator's commands, answered by the running server.
 
 Doors: `ControlService.run`, and the table of commands handed in; this file knows none of them. Only root and the user
-the server runs as may speak here (the mode of the socket, and the peer's credentials as the kernel tells them).
+the server runs as may speak here (the mode of the socket, and the peer's credentials as the kernel tells them). A
+second service of the kind, for a group of people who may only read, is made with `readers`.
 """
 
 import asyncio
+import grp
 import os
 import socket
 import struct
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,13 +41,17 @@ _log = Log("control")
 class ControlService:
     """Serves the table of commands."""
 
-    def __init__(self, path: Path, commands: Mapping[str, Handler]) -> None:
+    def __init__(self, path: Path, commands: Mapping[str, Handler], *, readers: str = "") -> None:
         """Bind the socket, so that it answers from the moment the server calls itself ready. Raises `OperatorError`.
 
-        `commands` are by the words of the command line, such as `cert renew`.
+        `commands` are by the words of the command line, such as `cert renew`. `readers` is a group whose members may
+        open the socket too; where there is no such group, or it is not ours to give to, nobody else may.
         """
         self._path = path
+        self._is_for_readers = bool(readers)
         self._listener = bind_socket(path)
+        if readers:
+            let_group_open(path, readers)
         self._commands = commands
         self._connections: set[asyncio.Task[None]] = set()
 
@@ -65,7 +72,7 @@ class ControlService:
         assert task is not None
         self._connections.add(task)
         try:
-            if len(self._connections) <= MAX_CONNECTIONS and may_command(writer):
+            if len(self._connections) <= MAX_CONNECTIONS and (self._is_for_readers or may_command(writer)):
                 await self._serve(reader, writer)
         except (ConnectionError, TimeoutError, asyncio.LimitOverrunError, ValueError):
             pass
@@ -123,6 +130,13 @@ def bind_socket(path: Path, mode: int = 0o600) -> socket.socket:
         ) from None
     listener.setblocking(False)
     return listener
+
+
+def let_group_open(path: Path, group: str) -> None:
+    """Let members of `group` open the socket at `path`, if there is the group and this process belongs to it."""
+    with suppress(KeyError, OSError):
+        os.chown(path, -1, grp.getgrnam(group).gr_gid)
+        path.chmod(0o660)
 
 
 def may_command(writer: asyncio.StreamWriter) -> bool:

@@ -21,6 +21,7 @@ from chatmail.mail.address import Address
 from chatmail.mail.envelope import SmtpReply
 from chatmail.mail.message import header_length
 from chatmail.mail.trace_headers import FailedRecipient
+from chatmail.meters import Meters
 from chatmail.net.courier import DeliveryReport
 from chatmail.net.dkim_signing import DkimSigner
 from chatmail.net.outbound_message import PIECE_BYTES, OutboundMessage, pieces_of
@@ -92,6 +93,7 @@ class DeliveryService:
         courier: Deliverer,
         signer: DkimSigner | None,
         chance: Callable[[], float],
+        meters: Meters | None = None,
     ) -> None:
         """`signer` is None where nothing is signed; `chance` is random from 0 up to 1."""
         self._lifetime_seconds = queue_lifetime_seconds
@@ -100,6 +102,7 @@ class DeliveryService:
         self._courier = courier
         self._signer = signer
         self._chance = chance
+        self._meters = meters or Meters()
         self._destinations: dict[str, _Destination] = {}
         self._slots = asyncio.Semaphore(MAX_ATTEMPTS)
         self._lanes: set[asyncio.Task[None]] = set()
@@ -254,6 +257,7 @@ class DeliveryService:
                 await self._store.queue.settle(item, now, deferral=deferral, bounce=bounce)
                 break
             except StorageError as error:
+                self._meters.fail_store(str(error), now)
                 log.error("outcome_not_stored", error=error)
                 await asyncio.sleep(RECOVERY_SECONDS)
             finally:
@@ -274,6 +278,8 @@ class DeliveryService:
 
     def _report(self, item: QueueItem, delivered: int, refused: int, deferred: int) -> None:
         log.info("delivery", delivered=delivered, deferred=deferred, refused=refused, size_bytes=item.size_bytes)
+        if delivered:
+            self._meters.delivered_out(datetime.now(UTC))
         for outcome, count in (
             (TrafficOutcome.DELIVERED, delivered),
             (TrafficOutcome.REFUSED, refused),

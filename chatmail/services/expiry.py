@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Final
 
@@ -161,14 +161,27 @@ class ExpiryService:
         self._running = asyncio.Lock()
         self.last: Expired | None = None
         """What the last run of this process removed."""
+        self.last_at: datetime | None = None
+        """When that was."""
+        self.next_at: datetime | None = None
+        """When the loop looks again."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`; a run under way ends between two pieces of work."""
         trust = ClockTrust(await self._clock_seen_at())
-        await self._wait(stop, FIRST_RUN_SECONDS)
+        await self._rest(stop, FIRST_RUN_SECONDS)
         while not stop.is_set():
             await self._tick(trust, stop)
-            await self._wait(stop, RUN_EVERY_SECONDS)
+            await self._rest(stop, RUN_EVERY_SECONDS)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a run is under way."""
+        return self._running.locked()
+
+    async def _rest(self, stop: asyncio.Event, seconds: float) -> None:
+        self.next_at = self._clock() + timedelta(seconds=seconds)
+        await self._wait(stop, seconds)
 
     async def _tick(self, trust: ClockTrust, stop: asyncio.Event) -> None:
         now, at = self._clock(), self._monotonic()
@@ -197,7 +210,7 @@ class ExpiryService:
             report("wait for the run under way")
         async with self._running:
             done = await expire(self._store, self._config, self._clock(), report)
-        self.last = done
+        self.last, self.last_at = done, self._clock()
         log.info(
             "expired",
             messages=done.messages.count,

@@ -15,6 +15,8 @@ from typing import Final
 from chatmail.config import Config
 from chatmail.listeners import BACKLOG
 from chatmail.login import Login
+from chatmail.meters import Meters
+from chatmail.policy.refusals import TOO_MANY_CONNECTIONS
 from chatmail.services.imap_connection import ImapConnection
 from chatmail.services.imap_connections import ImapConnections
 from chatmail.services.imap_session_state import WRONG_LOGIN_SECONDS, SessionContext
@@ -28,11 +30,20 @@ class ImapService:
     """The IMAP listeners. Make it inside the running loop."""
 
     def __init__(
-        self, config: Config, *, store: Store, login: Login, wrong_login_seconds: float = WRONG_LOGIN_SECONDS
+        self,
+        config: Config,
+        *,
+        store: Store,
+        login: Login,
+        meters: Meters | None = None,
+        wrong_login_seconds: float = WRONG_LOGIN_SECONDS,
     ) -> None:
         """`wrong_login_seconds` is how long the answer to a wrong password takes."""
-        self._context = SessionContext(config, store, login, lambda: datetime.now(UTC), wrong_login_seconds)
-        self.connections = ImapConnections(config.limits.max_imap_connections)
+        meters = meters or Meters()
+        self._context = SessionContext(config, store, login, lambda: datetime.now(UTC), wrong_login_seconds, meters)
+        self.connections = ImapConnections(
+            config.limits.max_imap_connections, lambda: meters.refuse(TOO_MANY_CONNECTIONS)
+        )
 
     def tls_protocol(self) -> asyncio.Protocol:
         """A protocol for a connection whose TLS handshake is done."""

@@ -336,7 +336,7 @@ class ImapConnection(asyncio.Protocol):
 
     def _answer_bad(self, event: BadCommand) -> None:
         self._session.discard_append()
-        self._session.state.is_idling = False
+        self._session.state.set_idling(False)
         if event.is_fatal:
             raise SessionEnd(event.response)
         self.send(event.response)

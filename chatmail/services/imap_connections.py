@@ -5,6 +5,7 @@ connection costs no timer of its own.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from chatmail.imap.response_codes import UNAVAILABLE
@@ -21,9 +22,10 @@ _SHUTTING_DOWN: Final = bye("The server is shutting down, please come again", UN
 class ImapConnections(OpenConnections[ImapConnection, StatusResponse]):
     """Counts connections and owns their tasks."""
 
-    def __init__(self, max_connections: int) -> None:
-        """At most so many at once."""
+    def __init__(self, max_connections: int, on_refused: Callable[[], None] = lambda: None) -> None:
+        """At most so many at once; `on_refused` is called for each beyond."""
         super().__init__(max_connections, count_this_machine=False)
+        self._on_refused = on_refused
         self._timer: asyncio.TimerHandle | None = None
 
     def serve(self, tasks: asyncio.TaskGroup) -> None:
@@ -47,6 +49,7 @@ class ImapConnections(OpenConnections[ImapConnection, StatusResponse]):
         if self._tasks is None:
             return _SHUTTING_DOWN
         if not has_room:
+            self._on_refused()
             log.warning("connection_refused", reason="too-many", open=len(self))
             return _TOO_MANY
         return None

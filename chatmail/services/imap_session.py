@@ -77,7 +77,7 @@ class ImapSession:
 
     def end(self) -> None:
         """The connection is gone: let go of everything."""
-        self.state.is_idling = False
+        self.state.set_idling(False)
         self.state.deselect()
         self.discard_append()
 
@@ -98,6 +98,9 @@ class ImapSession:
         self._finish(response, may_expunge=_may_expunge(command))
 
     def _unavailable(self, tag: str, error: StorageError) -> StatusResponse:
+        meters = self.state.context.meters
+        meters.fail_store(str(error), self.state.context.clock())
+        meters.refuse("storage_failed")
         log.error("store_unavailable", connection=self.state.connection_id, error=type(error).__name__)
         return no(tag, "The server cannot do this now, please try again later", UNAVAILABLE)
 
@@ -118,7 +121,7 @@ class ImapSession:
                 return await messages.store(state, tag, command)
             case commands.Idle():
                 state.require_account()
-                state.is_idling = True
+                state.set_idling(True)
                 return Continuation("idling")
             case commands.Select():
                 return await selecting.select(state, tag, command)
@@ -216,7 +219,7 @@ class ImapSession:
 
     def idle_done(self, tag: str) -> None:
         """DONE. Raises `SessionEnd`."""
-        self.state.is_idling = False
+        self.state.set_idling(False)
         self._finish(ok(tag, "Idle completed"))
 
     async def append_begin(self, tag: str, mailbox_name: str, message: AppendMessage) -> bool:

@@ -8,6 +8,7 @@ from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from time import monotonic
 from typing import Final, Protocol
 
 from chatmail.config import Config
@@ -34,6 +35,7 @@ from chatmail.imap.view import MailboxView, Updates
 from chatmail.log import ConnectionId, Log
 from chatmail.login import Login
 from chatmail.mail.changes import AccountId, MailboxChanges, MailboxRemoved, ModSeq, Uid
+from chatmail.meters import Meters
 from chatmail.storage.store import Account, Mailbox, MailboxSnapshot, Store, SubscriptionId
 
 log = Log("imap")
@@ -102,6 +104,7 @@ class SessionContext:
     login: Login
     clock: Callable[[], datetime]
     wrong_login_seconds: float
+    meters: Meters
 
 
 @dataclass(slots=True)
@@ -152,6 +155,11 @@ class SessionState:
         self.is_idling = False
         self.is_busy = False
         """A command is being executed: changes wait for its end."""
+
+    def set_idling(self, is_idling: bool) -> None:
+        """IDLE begins or ends, or the session does."""
+        self.context.meters.imap_idle += is_idling - self.is_idling
+        self.is_idling = is_idling
 
     # --- speaking ---------------------------------------------------------------------------------------------------
 
@@ -257,6 +265,8 @@ class SessionState:
         elif self.is_idling and selected.view.has_updates:
             self.send_updates(allow_expunge=True)
             self.output.push()
+            if changes.whole_at:
+                self.context.meters.exists.record(monotonic() - changes.whole_at)
 
     def _note(self, selected: Selected, changes: MailboxChanges) -> None:
         own = changes.origin is self

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Final
 
 import aiohttp
@@ -18,6 +19,7 @@ import aiohttp
 from chatmail.errors import StorageError
 from chatmail.log import Log
 from chatmail.mail.changes import AccountId
+from chatmail.meters import Meters
 from chatmail.policy.push import Answer, answer_of, is_over, next_try_at
 from chatmail.storage.store import PushItem, PushQueue
 
@@ -46,6 +48,17 @@ class PushCounters:
     """Notifications given up."""
 
 
+@dataclass(frozen=True, slots=True)
+class NotifierState:
+    """How the notifier has answered lately. `failing_since` is None while it answers, or before it was asked."""
+
+    asked: bool = False
+    failing_since: datetime | None = None
+    failures_in_a_row: int = 0
+    last_error: str = ""
+    """Why the last attempt failed; empty while it answers."""
+
+
 class NotifierService:
     """The loop. `clock` is the wall clock, aware UTC; `context` is for a notifier with a private certificate."""
 
@@ -57,6 +70,7 @@ class NotifierService:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         context: ssl.SSLContext | None = None,
         request_seconds: float = REQUEST_SECONDS,
+        meters: Meters | None = None,
     ) -> None:
         self._url = url
         self._queue = queue
@@ -64,7 +78,8 @@ class NotifierService:
         self._context = context
         self._timeout = aiohttp.ClientTimeout(total=request_seconds)
         self._under_way: set[tuple[AccountId, str]] = set()
-        self._is_down = False
+        self._meters = meters or Meters()
+        self.state = NotifierState()
         self.counters = PushCounters()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -140,23 +155,30 @@ class NotifierService:
             self._queue.changed.set()
 
     async def _post(self, session: aiohttp.ClientSession, token: str) -> Answer:
+        asked_at, error = monotonic(), ""
         try:
             async with session.post(self._url, data=token.encode(), allow_redirects=False) as response:
                 answer = answer_of(response.status)
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
+                error = f"it answered {response.status}"
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as problem:
             answer = Answer.FAILED
-        self._note(answer)
+            error = _why(problem)
+        self._meters.push.record(monotonic() - asked_at)
+        self._note(answer, error)
         return answer
 
-    def _note(self, answer: Answer) -> None:
+    def _note(self, answer: Answer, error: str) -> None:
         """Say once that the notifier fails, and once that it works again."""
-        is_down = answer is Answer.FAILED
-        if is_down != self._is_down:
-            self._is_down = is_down
-            if is_down:
-                log.warning("notifier_fails", remedy="phones are woken late until it answers again")
-            else:
+        before = self.state
+        if answer is not Answer.FAILED:
+            self.state = NotifierState(asked=True)
+            if before.failing_since is not None:
                 log.info("notifier_answers")
+            return
+        since = before.failing_since or self._clock()
+        self.state = NotifierState(True, since, before.failures_in_a_row + 1, error)
+        if before.failing_since is None:
+            log.warning("notifier_fails", remedy="phones are woken late until it answers again")
 
     async def _settle(self, item: PushItem, answer: Answer) -> None:
         now = self._now()
@@ -174,3 +196,16 @@ class NotifierService:
                 await self._queue.drop(item)
             else:
                 await self._queue.postpone(item, again_at)
+
+
+def _why(problem: Exception) -> str:
+    """Why there was no answer, without any address."""
+    if isinstance(problem, TimeoutError):
+        return "it did not answer in time"
+    if isinstance(problem, aiohttp.ClientConnectorCertificateError | aiohttp.ClientSSLError):
+        return "its certificate cannot be trusted"
+    if isinstance(problem, aiohttp.ClientConnectorDNSError):
+        return "its name was not found in the DNS"
+    if isinstance(problem, aiohttp.ClientConnectorError | OSError):
+        return "it cannot be connected to"
+    return "it hung up or answered something else than HTTP"

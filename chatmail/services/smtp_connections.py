@@ -3,7 +3,7 @@
 Door: `SmtpConnections`, one for all SMTP listeners; it is the `ConnectionOwner` of their connections.
 """
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from chatmail.mail.envelope import SmtpReply
@@ -17,12 +17,20 @@ _SHUTTING_DOWN: Final = SmtpReply(421, "The server is shutting down, please try 
 class SmtpConnections(OpenConnections[Endable, SmtpReply]):
     """Counts connections and owns their tasks."""
 
+    def __init__(self, max_connections: int, on_refused: Callable[[], None] = lambda: None) -> None:
+        """At most so many at once; `on_refused` is called for each beyond."""
+        super().__init__(max_connections)
+        self._on_refused = on_refused
+
     def opened(self, connection: Endable, peer_host: str) -> SmtpReply | None:
         """Count a new connection. What it is told if it may not begin."""
         has_room = self.add(connection, peer_host)
         if self._tasks is None:
             return _SHUTTING_DOWN
-        return None if has_room else _TOO_MANY
+        if not has_room:
+            self._on_refused()
+            return _TOO_MANY
+        return None
 
     def spawn(self, conversation: Coroutine[Any, Any, None]) -> None:
         """Begin the conversation of a connection that may."""

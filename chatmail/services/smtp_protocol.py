@@ -96,6 +96,11 @@ class SmtpConnection(SMTP):
         self._errors = 0
         self._login_failures = 0
 
+    @property
+    def takes_submissions(self) -> bool:
+        """Whether it is for our accounts; the others are for other servers."""
+        return self._options.login_required
+
     # --- the transport's calls --------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -14,6 +14,7 @@ import ssl
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Final
 
 from aiosmtpd.smtp import LoginPassword
@@ -26,8 +27,10 @@ from chatmail.login import LoggedIn, Login
 from chatmail.mail.address import Address
 from chatmail.mail.envelope import STORAGE_FULL, STORAGE_UNAVAILABLE, Envelope, SmtpReply
 from chatmail.mail.message import HeaderBlock, MessageError, header_length
+from chatmail.meters import Meters
 from chatmail.policy.encryption import Direction, EncryptionGate
 from chatmail.policy.rate_limit import RateLimit, SendRates
+from chatmail.policy.refusals import reason_of
 from chatmail.policy.submission import check_from_header, check_mail_from, submission_headers
 from chatmail.policy.verdict import Accept
 from chatmail.routing import Router
@@ -51,7 +54,14 @@ class SubmissionService:
     """The submission listeners. Make it inside the running loop."""
 
     def __init__(
-        self, config: Config, *, store: Store, login: Login, router: Router, connections: SmtpConnections
+        self,
+        config: Config,
+        *,
+        store: Store,
+        login: Login,
+        router: Router,
+        connections: SmtpConnections,
+        meters: Meters | None = None,
     ) -> None:
         """`connections` may be shared with other SMTP services."""
         self._options = SmtpOptions(
@@ -61,7 +71,7 @@ class SubmissionService:
             login_required=True,
         )
         rate = RateLimit(config.mail.max_user_send_per_minute, config.mail.max_user_send_burst_size)
-        self._handler = SubmissionHandler(store, login, router, SendRates(rate))
+        self._handler = SubmissionHandler(store, login, router, SendRates(rate), meters or Meters())
         self._connections = connections
 
     def tls_protocol(self) -> asyncio.Protocol:
@@ -108,8 +118,9 @@ class SubmissionService:
 class SubmissionHandler:
     """Decides what an account may send. An `SmtpHandler`."""
 
-    def __init__(self, store: Store, login: Login, router: Router, rates: SendRates) -> None:
+    def __init__(self, store: Store, login: Login, router: Router, rates: SendRates, meters: Meters) -> None:
         """`rates` counts messages by account."""
+        self._meters = meters
         self._store = store
         self._login = login
         self._router = router
@@ -142,8 +153,9 @@ class SubmissionHandler:
             try:
                 transaction.admission = await self._admit(session, transaction.sender)
             except StorageError as error:
-                transaction.admission = storage_reply(error, session)
+                transaction.admission = storage_reply(error, session, self._meters)
             if transaction.admission is not ADMITTED:
+                self._meters.refuse(reason_of(transaction.admission))
                 log.info("sender_refused", connection=session.connection_id, code=transaction.admission.code)
         return None if transaction.admission is ADMITTED else transaction.admission
 
@@ -162,16 +174,28 @@ class SubmissionHandler:
     def handle_DATA(self, session: SmtpSession, transaction: Transaction) -> MessageSink:
         """Begin a message."""
         envelope = Envelope(transaction.sender, tuple(transaction.recipients))
-        return IncomingSubmission(session, envelope, self._store, self._router)
+        return IncomingSubmission(session, envelope, self._store, self._router, self._meters)
 
 
 class IncomingSubmission:
     """One message on its way in: header block first, then body through the gate into the stage. A `MessageSink`."""
 
-    __slots__ = ("_body", "_envelope", "_gate", "_head", "_header_bytes", "_refusal", "_router", "_session", "_store")
+    __slots__ = (
+        "_body",
+        "_envelope",
+        "_gate",
+        "_head",
+        "_header_bytes",
+        "_meters",
+        "_refusal",
+        "_router",
+        "_session",
+        "_store",
+    )
 
-    def __init__(self, session: SmtpSession, envelope: Envelope, store: Store, router: Router) -> None:
+    def __init__(self, session: SmtpSession, envelope: Envelope, store: Store, router: Router, meters: Meters) -> None:
         """Nothing has come yet."""
+        self._meters = meters
         self._session = session
         self._envelope = envelope
         self._store = store
@@ -194,7 +218,7 @@ class IncomingSubmission:
         except MessageError as error:
             self._refuse(error.reply)
         except StorageError as error:
-            self._refuse(storage_reply(error, self._session))
+            self._refuse(storage_reply(error, self._session, self._meters))
 
     def _read_header(self, chunk: bytes) -> bytes:
         """Collect the header block; what follows it in `chunk` once it is complete."""
@@ -231,16 +255,18 @@ class IncomingSubmission:
         try:
             reply = await self._finish()
         except StorageError as error:
-            reply = storage_reply(error, self._session)
+            reply = storage_reply(error, self._session, self._meters)
         except BaseException:
             self._drop_body()
             raise
         if reply is not _ACCEPTED:
             self._drop_body()
+            self._meters.refuse(reason_of(reply))
             log.info("message_refused", connection=self._session.connection_id, code=reply.code)
         return reply
 
     async def _finish(self) -> SmtpReply:
+        whole_at = monotonic()
         if self._refusal is None and self._gate is None:
             try:
                 self._open(self._head)  # a header block alone, without its empty line
@@ -255,7 +281,7 @@ class IncomingSubmission:
         assert self._body is not None
         body, self._body = self._body, None
         size_bytes = body.size_bytes
-        await self._router.submit(self._envelope, self._header_bytes, body, datetime.now(UTC))
+        await self._router.submit(self._envelope, self._header_bytes, body, datetime.now(UTC), whole_at)
         recipients = len(self._envelope.rcpt_tos)
         log.info(
             "message_accepted", connection=self._session.connection_id, size_bytes=size_bytes, recipients=recipients
@@ -277,7 +303,8 @@ class IncomingSubmission:
             self._body = None
 
 
-def storage_reply(error: StorageError, session: SmtpSession) -> SmtpReply:
+def storage_reply(error: StorageError, session: SmtpSession, meters: Meters) -> SmtpReply:
     """What the peer is told when the store cannot serve; the operator hears of it too."""
+    meters.fail_store(str(error), datetime.now(UTC))
     log.error("store_failed", connection=session.connection_id, error=error)
     return STORAGE_FULL if isinstance(error, StorageFullError) else STORAGE_UNAVAILABLE

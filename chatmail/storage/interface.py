@@ -166,6 +166,8 @@ class LocalDelivery:
     duplicate_key: bytes | None = None
     outbound: Outbound | None = None
     """Who else is to get it, on other servers: queued in the same transaction."""
+    whole_at: float = 0.0
+    """When its last byte had come, in monotonic seconds; 0 if nobody measures. Its changes carry it on."""
 
 
 # --- mailboxes --------------------------------------------------------------------------------------------------

@@ -87,6 +87,7 @@ class Messages:
         now_seconds: int,
         sender: Address | None = None,
         outbound: Outbound | None = None,
+        whole_at: float = 0.0,
     ) -> dict[Address, DeliveryOutcome]:
         """One body for many INBOXes and the queue, with the same few statements whatever their number."""
         outcomes = dict.fromkeys(recipients, DeliveryOutcome.UNKNOWN)
@@ -107,7 +108,7 @@ class Messages:
         if inboxes or items:
             body_id = self.bodies.insert(transaction, body, len(inboxes) + items)
             if inboxes:
-                self._put_into(transaction, body_id, body.size_bytes, inboxes, now_seconds)
+                self._put_into(transaction, body_id, body.size_bytes, inboxes, now_seconds, whole_at)
             if outbound is not None:
                 self.queue.insert(transaction, body_id, body.size_bytes, outbound, now_seconds)
         if self.push is not None:
@@ -144,7 +145,13 @@ class Messages:
         return excess > 0
 
     def _put_into(
-        self, transaction: Transaction, body_id: int, size_bytes: int, inboxes: Sequence[_Inbox], now_seconds: int
+        self,
+        transaction: Transaction,
+        body_id: int,
+        size_bytes: int,
+        inboxes: Sequence[_Inbox],
+        now_seconds: int,
+        whole_at: float,
     ) -> None:
         transaction.run_many(
             f"{_INSERT_MESSAGE} VALUES (?, ?, ?, 0, '', ?, ?, ?, ?)",
@@ -164,7 +171,9 @@ class Messages:
             f"UPDATE accounts SET usage_bytes = usage_bytes + ? WHERE account_id {which}", (size_bytes, numbers)
         )
         transaction.changes += [
-            MailboxChanges(inbox.mailbox_id, (MessageAdded(inbox.uid, inbox.modseq, NO_FLAGS, size_bytes),))
+            MailboxChanges(
+                inbox.mailbox_id, (MessageAdded(inbox.uid, inbox.modseq, NO_FLAGS, size_bytes),), whole_at=whole_at
+            )
             for inbox in inboxes
         ]
 

@@ -25,6 +25,7 @@ from chatmail.mail.address import Address
 from chatmail.storage.accounts import Accounts
 from chatmail.storage.bodies import BodyCache, BodyReader, BodyTable
 from chatmail.storage.broadcast import ChangeBroadcast
+from chatmail.storage.census import Census
 from chatmail.storage.check import problems
 from chatmail.storage.database import INCREMENTAL, Reader, connect, storage_errors
 from chatmail.storage.duplicates import deliver_once
@@ -140,6 +141,7 @@ class Store:
     settings: SettingStore
     queue: OutboundQueue
     traffic: Traffic
+    census: Census
 
     def __init__(
         self,
@@ -171,6 +173,7 @@ class Store:
         self.settings = Settings(self._writer, self._reader)
         self.queue = OutboundQueue(self._writer, self._reader, self._stage, self._bodies, queue, self._deliver_one)
         self.traffic = Traffic(self._writer, self._reader)
+        self.census = Census(layout)
         self.accounts = Accounts(self._writer, self._reader, table, max_mailbox_size_bytes)
         self.mailboxes = Mailboxes(self._writer, self._reader, self._messages, self._stage, self._bodies)
 
@@ -227,6 +230,7 @@ class Store:
             now_seconds=now_seconds,
             sender=delivery.sender,
             outbound=delivery.outbound,
+            whole_at=delivery.whole_at,
         )
         return deliver_once(transaction, delivery.duplicate_key, delivery.recipients, now_seconds, deliver)
 
@@ -245,6 +249,7 @@ class Store:
         """Finish what is waiting, checkpoint and close."""
         await self.traffic.close()
         await self._writer.close()
+        await self.census.close()
         self._bodies.close()
         self._retention.close()
         self._reader.close()

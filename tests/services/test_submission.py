@@ -9,9 +9,7 @@ import pytest
 
 from chatmail.config import LimitsConfig, MailConfig
 from chatmail.errors import StorageError, StorageFullError
-from chatmail.mail.envelope import Envelope
 from chatmail.routing import Router
-from chatmail.storage.store import StagedBody
 from tests.support.messages import encrypted_message
 from tests.support.submission import DOMAIN, PASSWORD, SubmissionServer, address, submission_server
 
@@ -267,7 +265,7 @@ async def test_an_address_at_an_ip_is_local_where_the_server_is_that_ip(tmp_path
 async def test_a_store_that_cannot_store_is_told_as_temporary(
     server: SubmissionServer, monkeypatch: pytest.MonkeyPatch, error: StorageError, answer: str
 ) -> None:
-    async def fail(self: Router, envelope: Envelope, header: bytes, body: StagedBody, now: object) -> None:
+    async def fail(*_: object) -> None:
         raise error
 
     alice = await server.logged_in("alice")
