@@ -1,0 +1,121 @@
+"""What people notice of expiry: `python -m tests.bench.bench_expiry_wire --pyz dist/chatmail.pyz [--messages N]`.
+
+Fills a store with old messages (default 1,000,000), starts the built file on it, and lets one client submit to another
+that idles, from the final dot to EXISTS: for a while at rest, then as long as `chatmail expire` runs. One figure a line.
+"""
+
+import argparse
+import asyncio
+import statistics
+import sys
+import time
+from asyncio.subprocess import PIPE
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import uvloop
+
+from chatmail.storage.store import Store
+from tests.bench.__main__ import NO_LIMITS
+from tests.bench.bench_expiry import fill, show
+from tests.bench.target import Target
+from tests.support.mail_client import ImapClient, SmtpClient
+from tests.support.messages import encrypted_message
+from tests.support.relay import ServedRelay
+
+PROBE_EVERY_SECONDS = 0.02
+
+
+async def fill_in(data_dir: Path, messages: int) -> None:
+    """Write the store that the server will find."""
+    store = await Store.open(data_dir, max_mailbox_size_bytes=1 << 50, queues_push=True)
+    started = time.perf_counter()
+    await fill(store, messages)
+    await store.close()
+    show(f"{messages:,} messages filled in", time.perf_counter() - started, "s")
+
+
+class Probe:
+    """A sender and a receiver in IDLE, both over TLS."""
+
+    def __init__(self, smtp: SmtpClient, imap: ImapClient, sender: str, receiver: str) -> None:
+        self._smtp, self._imap = smtp, imap
+        self._sender, self._receiver = sender, receiver
+
+    @classmethod
+    async def of(cls, target: Target) -> "Probe":
+        sender, receiver = await target.accounts(2)
+        smtp, imap = await target.smtp(sender), await target.imap(receiver)
+        await imap.idle()
+        return cls(smtp, imap, sender.address, receiver.address)
+
+    async def once(self) -> float:
+        """Seconds from the final dot to EXISTS."""
+        pushed = asyncio.create_task(self._imap.wait_exists())
+        await self._smtp.send(self._sender, [self._receiver], encrypted_message(self._sender))
+        _number, at = await pushed
+        return at - self._smtp.final_dot_at
+
+    async def until(self, ended: "asyncio.Future[object]") -> list[float]:
+        """Again and again."""
+        latencies = []
+        while not ended.done():
+            latencies.append(await self.once())
+            await asyncio.sleep(PROBE_EVERY_SECONDS)
+        return latencies
+
+
+def show_latencies(name: str, latencies: list[float]) -> None:
+    """The usual quantiles."""
+    cuts = statistics.quantiles(latencies, n=1000)
+    for title, value in (("p50", cuts[499]), ("p99", cuts[989]), ("p99.9", cuts[998]), ("max", max(latencies))):
+        show(f"final dot to EXISTS, {name}, {title} of {len(latencies):,}", 1000 * value, "ms")
+
+
+async def expire(relay: ServedRelay) -> None:
+    """The operator's command, its progress on stderr as people see it."""
+    words = [str(relay.pyz), "expire", "--yes", "--config", str(relay.config_path)]
+    process = await asyncio.create_subprocess_exec(relay.python, *words, stdout=PIPE)
+    said, _ = await process.communicate()
+    print(said.decode(), end="", flush=True)
+    if process.returncode != 0:
+        raise SystemExit(f"expire ended with {process.returncode}")
+
+
+async def measure(relay: ServedRelay) -> None:
+    """At rest and during the run."""
+    target = Target(relay.host, f"[{relay.host}]", relay.port(465), relay.port(993), relay.pid)
+    database = relay.data_dir / "chatmail.sqlite"
+    probe = await Probe.of(target)
+    show("database before", database.stat().st_size / 2**20, "MiB")
+    show("memory before", target.memory_bytes() / 2**20, "MiB")
+    show_latencies("at rest", await probe.until(asyncio.ensure_future(asyncio.sleep(30))))
+    started, cpu = time.perf_counter(), target.cpu_seconds()
+    running = asyncio.ensure_future(expire(relay))
+    latencies = await probe.until(running)
+    await running
+    show_latencies("during expiry", latencies)
+    show("expiry took", time.perf_counter() - started, "s")
+    show("CPU of the server meanwhile", target.cpu_seconds() - cpu, "s")
+    show("memory after", target.memory_bytes() / 2**20, "MiB")
+    show("database after", database.stat().st_size / 2**20, "MiB")
+
+
+def main() -> int:
+    """Run."""
+    parser = argparse.ArgumentParser(description="What people notice of expiry.")
+    parser.add_argument("--pyz", type=Path, required=True, help="the built file")
+    parser.add_argument("--messages", type=int, default=1_000_000)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--folder", type=Path, help="where to measure; a temporary folder if not given")
+    options = parser.parse_args()
+    with TemporaryDirectory(prefix="chatmail-bench-", dir=options.folder) as folder:
+        data_dir = Path(folder) / "data"
+        uvloop.run(fill_in(data_dir, options.messages))
+        with ServedRelay(options.pyz.resolve(), options.host, data_dir, settings=NO_LIMITS) as relay:
+            uvloop.run(measure(relay))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
