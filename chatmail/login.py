@@ -5,8 +5,9 @@ with different passwords at the same time one wins and the others are wrong. Pas
 (RFC 9106) in threads; that a password was right is remembered for a while, under a key that never leaves the process
 and that depends on the stored hash, so that a new password, a block or a removal counts from the next login on.
 
-Deliberately not here: delays and counts for wrong passwords. Every refusal says its reason, and all callers share this
-door.
+Wrong passwords and new accounts are counted by the network they come from: beyond a limit a password is not looked at,
+and a new account waits a little. A password that is remembered passes all the same. The delay before a refusal, and the
+end of a connection after some, are the services' business; every refusal says its reason.
 """
 
 import asyncio
@@ -30,7 +31,9 @@ from chatmail.log import Log
 from chatmail.mail.address import Address
 from chatmail.meters import Meters
 from chatmail.policy.accounts import MAX_PASSWORD_BYTES, CreationRefusal, check_new_account
+from chatmail.policy.guessing import GuessLimit
 from chatmail.policy.refusals import reason_of_login
+from chatmail.policy.sign_up_rate import FIRST_LOGINS_PER_NETWORK, UNLIMITED, SignUpRate, is_loopback
 from chatmail.storage.store import Account, AccountStore, InvitationStore
 
 log = Log("login")
@@ -41,6 +44,8 @@ ARGON2_ITERATIONS: Final = 1
 MAX_VERIFIED: Final = 20_000
 """Remembered right passwords: about 3 MB."""
 VERIFIED_FOR: Final = timedelta(hours=12)
+NEW_ACCOUNT_WAIT_SECONDS: Final = 10.0
+"""Of a first login from a network with many of them; clients wait for 30 and more."""
 
 
 class LoginRefusal(Enum):
@@ -49,6 +54,7 @@ class LoginRefusal(Enum):
     NOT_OUR_ADDRESS = "not-our-address"
     WRONG_PASSWORD = "wrong-password"
     BLOCKED = "blocked"
+    TOO_MANY_GUESSES = "too-many-guesses"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,18 @@ class LoginRefused:
     @property
     def is_temporary(self) -> bool:
         """Whether the same login may succeed later (SMTP 454, IMAP `[UNAVAILABLE]`)."""
-        return self.reason is CreationRefusal.SHORT_OF_RESOURCES
+        return self.reason in _TEMPORARY
+
+    @property
+    def is_guess(self) -> bool:
+        """Whether it looks like somebody who does not know the password: to be answered late, and not for ever."""
+        return self.reason not in (CreationRefusal.SHORT_OF_RESOURCES, CreationRefusal.TOO_MANY_NEW)
+
+
+_TEMPORARY: Final = (
+    *(CreationRefusal.SHORT_OF_RESOURCES, CreationRefusal.TOO_MANY_NEW),
+    LoginRefusal.TOO_MANY_GUESSES,
+)
 
 
 LoginResult = LoggedIn | LoginRefused
@@ -98,15 +115,20 @@ class Login:
         self._cache_key = secrets.token_bytes(32)
         self._verified: dict[bytes, datetime] = {}
         self._turns: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
+        self._guesses = GuessLimit()
+        self._new_accounts = SignUpRate(FIRST_LOGINS_PER_NETWORK, UNLIMITED)
 
-    async def check(self, username: str, password: str, now: datetime) -> LoginResult:
-        """Log in as `username`, the full address. Raises `StorageError` if the store cannot serve."""
-        result = await self._check(username, password, now)
+    async def check(self, username: str, password: str, now: datetime, peer: str = "127.0.0.1") -> LoginResult:
+        """Log in as `username`, the full address, from the IP address `peer`.
+
+        Raises `StorageError` if the store cannot serve.
+        """
+        result = await self._check(username, password, now, peer)
         if isinstance(result, LoginRefused):
             self._meters.refuse(reason_of_login(result.reason.value))
         return result
 
-    async def _check(self, username: str, password: str, now: datetime) -> LoginResult:
+    async def _check(self, username: str, password: str, now: datetime, peer: str) -> LoginResult:
         address = self._parse_username(username)
         if address is None:
             return LoginRefused(LoginRefusal.NOT_OUR_ADDRESS)
@@ -114,11 +136,11 @@ class Login:
             return LoginRefused(LoginRefusal.WRONG_PASSWORD)
         account = await self._accounts.find(address)
         if account is not None and (account.blocked or self._is_remembered(account, password, now)):
-            return await self._verify(account, password, now)
+            return await self._verify(account, password, now, peer)
         # The same login over and over (a client opens IMAP and SMTP at once) is hashed once: the others wait.
         turn = self._turns.setdefault(self._digest(str(address), password), asyncio.Lock())
         async with turn:
-            return await self._create_or_verify(address, password, now)
+            return await self._create_or_verify(address, password, now, peer)
 
     def close(self) -> None:
         """Let the threads end. Logins under way are cut off by the caller's cancellation."""
@@ -132,10 +154,10 @@ class Login:
             return address
         return Address(address.localpart, ours) if f"[{address.domain}]" == ours else None
 
-    async def _create_or_verify(self, address: Address, password: str, now: datetime) -> LoginResult:
+    async def _create_or_verify(self, address: Address, password: str, now: datetime, peer: str) -> LoginResult:
         account = await self._accounts.find(address)
         if account is None:
-            refusal = self._refuse_new_account(address, password)
+            refusal = self._refuse_new_account(address, password) or await self._refuse_to_wait_longer(peer)
             if refusal is not None:
                 return LoginRefused(refusal)
             loop = asyncio.get_running_loop()
@@ -147,7 +169,20 @@ class Login:
             account = await self._accounts.find(address)  # somebody else made it meanwhile
         if account is None:  # neither there nor to be made: the name is blocked for ever
             return LoginRefused(LoginRefusal.BLOCKED)
-        return await self._verify(account, password, now)
+        return await self._verify(account, password, now, peer)
+
+    async def _refuse_to_wait_longer(self, peer: str) -> CreationRefusal | None:
+        """Wait until one more account may come from there; why not, if that takes too long."""
+        if is_loopback(peer):  # a proxy of this machine, which stands for everybody
+            return None
+        loop = asyncio.get_running_loop()
+        until = loop.time() + NEW_ACCOUNT_WAIT_SECONDS
+        while (seconds := self._new_accounts.take(peer, loop.time())) > 0:
+            if loop.time() + seconds > until:
+                log.warning("new_account_refused", short_of="turns-of-one-network")
+                return CreationRefusal.TOO_MANY_NEW
+            await asyncio.sleep(seconds)
+        return None
 
     def _refuse_new_account(self, address: Address, password: str) -> CreationRefusal | None:
         in_force = replace(self._config.accounts, registration=self._registration())
@@ -178,17 +213,26 @@ class Login:
         password_hash = await loop.run_in_executor(self._hashing, hash_password, credentials.password)
         return await invitations.redeem(token, address, password_hash, now) is not None
 
-    async def _verify(self, account: Account, password: str, now: datetime) -> LoginResult:
+    async def _verify(self, account: Account, password: str, now: datetime, peer: str) -> LoginResult:
         if account.blocked:
             return LoginRefused(LoginRefusal.BLOCKED)
         if not self._is_remembered(account, password, now):
-            loop = asyncio.get_running_loop()
-            if not await loop.run_in_executor(self._hashing, verify_password, password, account.password_hash):
-                return LoginRefused(LoginRefusal.WRONG_PASSWORD)
+            refusal = await self._refuse_password(account, password, peer)
+            if refusal is not None:
+                return LoginRefused(refusal)
             self._remember(account, password, now)
         if account.last_login_on != now.date():
             await self._accounts.record_login(account.account_id, now.date())
         return LoggedIn(account, is_new=False)
+
+    async def _refuse_password(self, account: Account, password: str, peer: str) -> LoginRefusal | None:
+        loop, name = asyncio.get_running_loop(), str(account.address)
+        if not self._guesses.take(peer, name, loop.time()):
+            return LoginRefusal.TOO_MANY_GUESSES
+        if not await loop.run_in_executor(self._hashing, verify_password, password, account.password_hash):
+            return LoginRefusal.WRONG_PASSWORD
+        self._guesses.give_back(peer, name)
+        return None
 
     def _is_remembered(self, account: Account, password: str, now: datetime) -> bool:
         verified_at = self._verified.get(self._digest(str(account.address), password, account.password_hash))

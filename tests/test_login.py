@@ -12,6 +12,8 @@ from chatmail.config import AccountsConfig, Config
 from chatmail.login import VERIFIED_FOR, LoggedIn, Login, LoginRefusal, LoginRefused, hash_password, verify_password
 from chatmail.mail.address import Address
 from chatmail.policy.accounts import CreationRefusal
+from chatmail.policy.guessing import BURST
+from chatmail.policy.sign_up_rate import Rate
 from chatmail.storage.store import Store
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -204,3 +206,54 @@ async def test_a_cancelled_login_does_not_hold_up_the_same_login_after_it(login:
     await asyncio.sleep(0)
     first.cancel()
     assert isinstance(await second, LoggedIn)
+
+
+ELSEWHERE, ATTACKER = "198.51.100.7", "192.0.2.1"
+
+
+async def test_guessing_is_bounded_and_shuts_out_nobody_else(login: Login, hashing: CountedHashing) -> None:
+    await login.check(NAME, PASSWORD, NOW, ELSEWHERE)
+    neighbour = "neighbour@chat.example"
+    await login.check(neighbour, PASSWORD, NOW, ATTACKER)
+    guesses = await asyncio.gather(
+        *(login.check(NAME, f"guess number {number}", NOW, ATTACKER) for number in range(10 * BURST))
+    )
+    reasons = [guess.reason for guess in guesses if isinstance(guess, LoginRefused)]
+    assert reasons.count(LoginRefusal.WRONG_PASSWORD) == BURST == hashing.verified
+    assert reasons.count(LoginRefusal.TOO_MANY_GUESSES) == 9 * BURST
+    assert guesses[-1].is_temporary and guesses[-1].is_guess  # type: ignore[union-attr]
+    # The owner elsewhere, and at the attacker's own address with a password that is remembered; the neighbour, too.
+    again = Login(login._accounts, Config("chat.example"), lambda: None)
+    again._guesses = login._guesses
+    assert isinstance(await again.check(NAME, PASSWORD, NOW, ELSEWHERE), LoggedIn)
+    assert isinstance(await login.check(NAME, PASSWORD, NOW, ATTACKER), LoggedIn)
+    assert isinstance(await again.check(neighbour, PASSWORD, NOW, ATTACKER), LoggedIn)
+    again.close()
+
+
+async def test_a_network_with_many_new_accounts_waits_and_the_others_do_not(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(login_module, "FIRST_LOGINS_PER_NETWORK", Rate(per_second=0.01, burst=3))
+    login = Login(store.accounts, Config("chat.example"), lambda: None)
+    made = [await login.check(f"many{number:05}@chat.example", PASSWORD, NOW, ATTACKER) for number in range(5)]
+    assert [isinstance(one, LoggedIn) for one in made] == [True] * 3 + [False] * 2
+    assert made[3] == LoginRefused(CreationRefusal.TOO_MANY_NEW) and made[3].is_temporary and not made[3].is_guess
+    assert isinstance(await login.check("many00001@chat.example", PASSWORD, NOW, ATTACKER), LoggedIn)
+    for peer in (ELSEWHERE, "127.0.0.1", "::1"):
+        for number in range(4 if peer != ELSEWHERE else 3):
+            name = f"x{peer[-1]}{number}elsewhere"[:9] + "@chat.example"
+            assert isinstance(await login.check(name, PASSWORD, NOW, peer), LoggedIn)
+    login.close()
+
+
+async def test_a_first_login_whose_turn_comes_soon_waits_for_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(login_module, "FIRST_LOGINS_PER_NETWORK", Rate(per_second=2.0, burst=1))
+    login = Login(store.accounts, Config("chat.example"), lambda: None)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    for number in range(2):
+        made = await login.check(f"many{number:05}@chat.example", PASSWORD, NOW, ATTACKER)
+        assert isinstance(made, LoggedIn)
+    assert loop.time() - began >= 0.49
+    login.close()

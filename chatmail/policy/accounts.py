@@ -40,6 +40,8 @@ class CreationRefusal(Enum):
     INVITATION_NEEDED = "invitation-needed"
     SHORT_OF_RESOURCES = "short-of-resources"
     """The machine is at its limits (`[limits]`); later it may not be."""
+    TOO_MANY_NEW = "too-many-new"
+    """So many came from this network that it would have to wait for long."""
 
 
 def check_new_account(address: Address, password: str, config: AccountsConfig) -> CreationRefusal | None:

@@ -1,4 +1,4 @@
-"""How many account links the web face gives away, per network and in all.
+"""How many accounts come into being, per network and in all: links of the web face, and first logins.
 
 A soft limit: it keeps one network from filling the disk with accounts and costs nobody else anything. Whole rooms
 sign up behind one address at an event, so a network's burst is generous. Memory is bounded; nothing is written down.
@@ -21,6 +21,9 @@ class Rate:
 
 PER_NETWORK: Final = Rate(per_second=1.0, burst=60)
 OVERALL: Final = Rate(per_second=5.0, burst=300)
+FIRST_LOGINS_PER_NETWORK: Final = Rate(per_second=1.0, burst=200)
+"""Behind one address there may be a whole town: over its burst a network waits its turn, and is not turned away."""
+UNLIMITED: Final = Rate(per_second=1e9, burst=1_000_000_000)
 MAX_NETWORKS: Final = 4096
 """Networks remembered; beyond, the one that asked longest ago is forgotten, and the overall rate still holds."""
 _V4_PREFIX: Final = 24
@@ -41,6 +44,14 @@ def network_of(peer: str) -> str:
             return str(ipaddress.ip_network((address, _V6_PREFIX), strict=False))
         address = address.ipv4_mapped
     return str(ipaddress.ip_network((address, _V4_PREFIX), strict=False))
+
+
+def is_loopback(peer: str) -> bool:
+    """Whether it is this machine."""
+    try:
+        return ipaddress.ip_address(peer.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
 
 
 class SignUpRate:

@@ -16,10 +16,11 @@ from chatmail.config import Config
 from chatmail.listeners import BACKLOG
 from chatmail.login import Login
 from chatmail.meters import Meters
+from chatmail.policy.guessing import WRONG_LOGIN_SECONDS
 from chatmail.policy.refusals import TOO_MANY_CONNECTIONS
 from chatmail.services.imap_connection import ImapConnection
 from chatmail.services.imap_connections import ImapConnections
-from chatmail.services.imap_session_state import WRONG_LOGIN_SECONDS, SessionContext
+from chatmail.services.imap_session_state import SessionContext
 from chatmail.storage.store import Store
 
 _HANDSHAKE_SECONDS: Final = 15.0

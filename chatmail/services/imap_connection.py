@@ -134,7 +134,8 @@ class ImapConnection(asyncio.Protocol):
         self._transport.set_write_buffer_limits(high=_FULL_BYTES)
         self._set_user_timeout()
         peer = transport.get_extra_info("peername")
-        refusal = self._owner.opened(self, peer[0] if isinstance(peer, tuple) else "")
+        self._session.state.peer = peer[0] if isinstance(peer, tuple) else ""
+        refusal = self._owner.opened(self, self._session.state.peer)
         if refusal is not None:
             self._close(refusal)
             return

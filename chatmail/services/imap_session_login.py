@@ -89,7 +89,7 @@ def check_may_authenticate(state: SessionState) -> None:
 
 async def _log_in(state: SessionState, tag: str, user: str, password: str) -> StatusResponse:
     check_may_authenticate(state)
-    result = await state.context.login.check(user, password, state.context.clock())
+    result = await state.context.login.check(user, password, state.context.clock(), state.peer)
     if isinstance(result, LoggedIn):
         state.account = result.account
         if result.is_new:
@@ -97,12 +97,13 @@ async def _log_in(state: SessionState, tag: str, user: str, password: str) -> St
         log.debug("logged_in", connection=state.connection_id, account=result.account.address)
         return ok(tag, "Logged in", capability(capabilities(state)))
     log.info("login_refused", connection=state.connection_id, reason=result.reason.value)
-    if result.is_temporary:
-        raise CommandRefused("Authentication is not possible now, please try again later", UNAVAILABLE)
-    await asyncio.sleep(state.context.wrong_login_seconds)
-    state.failed_logins += 1
+    if result.is_guess:
+        await asyncio.sleep(state.context.wrong_login_seconds)
+        state.failed_logins += 1
     if state.failed_logins >= MAX_FAILED_LOGINS:
         raise SessionEnd(bye("Authentication failed too often", AUTHENTICATIONFAILED))
+    if result.is_temporary:
+        raise CommandRefused("Authentication is not possible now, please try again later", UNAVAILABLE)
     raise CommandRefused("Authentication failed: wrong address or password", AUTHENTICATIONFAILED)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic
-from typing import Final, Protocol
+from typing import Protocol
 
 from chatmail.config import Config
 from chatmail.errors import ProtocolError
@@ -39,9 +39,6 @@ from chatmail.meters import Meters
 from chatmail.storage.store import Account, Mailbox, MailboxSnapshot, Store, SubscriptionId
 
 log = Log("imap")
-
-WRONG_LOGIN_SECONDS: Final = 1.0
-"""How long the answer to a wrong password takes."""
 
 
 class CommandRefused(ProtocolError):
@@ -97,7 +94,7 @@ class Output(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SessionContext:
-    """What all sessions of a server have in common; `clock` gives aware UTC; see also `WRONG_LOGIN_SECONDS`."""
+    """What all sessions of a server have in common; `clock` gives aware UTC, see also `policy/guessing.py`."""
 
     config: Config
     store: Store
@@ -131,6 +128,7 @@ class SessionState:
         "is_encrypted",
         "is_idling",
         "output",
+        "peer",
         "qresync",
         "saved",
         "selected",
@@ -146,6 +144,8 @@ class SessionState:
         self.is_encrypted = is_encrypted
         """TLS is on; without it nobody can log in."""
         self.failed_logins = 0
+        self.peer = ""
+        """The IP address the client comes from; for counting, never for the log."""
         self.account: Account | None = None
         self.selected: Selected | None = None
         self.saved: array[int] | None = None

@@ -95,6 +95,7 @@ class SmtpConnection(SMTP):
         self._encrypted = encrypted
         self._errors = 0
         self._login_failures = 0
+        self._peer_host = ""
 
     @property
     def takes_submissions(self) -> bool:
@@ -107,7 +108,8 @@ class SmtpConnection(SMTP):
         """Begin the conversation, if there may be one more."""
         self._stream.connected(cast(asyncio.Transport, transport))
         peer = transport.get_extra_info("peername")
-        refusal = self._owner.opened(self, str(peer[0]) if peer else "")
+        self._peer_host = str(peer[0]) if peer else ""
+        refusal = self._owner.opened(self, self._peer_host)
         if refusal is not None:
             return self._stream.close(refusal)
         self._begin_session()
@@ -148,6 +150,7 @@ class SmtpConnection(SMTP):
     def _begin_session(self) -> None:
         """Nothing is known of the peer; again so after STARTTLS (RFC 3207 §4.2)."""
         self.session = SmtpSession(self.loop, self.connection_id, encrypted=self._encrypted)
+        self.session.peer = self._peer_host
         self._set_rset_state()
 
     def _set_rset_state(self) -> None:

@@ -29,6 +29,7 @@ from chatmail.mail.envelope import STORAGE_FULL, STORAGE_UNAVAILABLE, Envelope, 
 from chatmail.mail.message import HeaderBlock, MessageError, header_length
 from chatmail.meters import Meters
 from chatmail.policy.encryption import Direction, EncryptionGate
+from chatmail.policy.guessing import WRONG_LOGIN_SECONDS
 from chatmail.policy.rate_limit import RateLimit, SendRates
 from chatmail.policy.refusals import reason_of
 from chatmail.policy.submission import check_from_header, check_mail_from, submission_headers
@@ -62,8 +63,9 @@ class SubmissionService:
         router: Router,
         connections: SmtpConnections,
         meters: Meters | None = None,
+        wrong_login_seconds: float = WRONG_LOGIN_SECONDS,
     ) -> None:
-        """`connections` may be shared with other SMTP services."""
+        """`connections` may be shared with other SMTP services; see `SubmissionHandler` for the last."""
         self._options = SmtpOptions(
             hostname=config.address_domain,
             max_message_bytes=config.mail.max_message_size,
@@ -71,7 +73,9 @@ class SubmissionService:
             login_required=True,
         )
         rate = RateLimit(config.mail.max_user_send_per_minute, config.mail.max_user_send_burst_size)
-        self._handler = SubmissionHandler(store, login, router, SendRates(rate), meters or Meters())
+        self._handler = SubmissionHandler(
+            store, login, router, SendRates(rate), meters or Meters(), wrong_login_seconds
+        )
         self._connections = connections
 
     def tls_protocol(self) -> asyncio.Protocol:
@@ -118,9 +122,18 @@ class SubmissionService:
 class SubmissionHandler:
     """Decides what an account may send. An `SmtpHandler`."""
 
-    def __init__(self, store: Store, login: Login, router: Router, rates: SendRates, meters: Meters) -> None:
-        """`rates` counts messages by account."""
+    def __init__(
+        self,
+        store: Store,
+        login: Login,
+        router: Router,
+        rates: SendRates,
+        meters: Meters,
+        wrong_login_seconds: float,
+    ) -> None:
+        """`rates` counts messages by account; a wrong password is answered after `wrong_login_seconds`."""
         self._meters = meters
+        self._wrong_login_seconds = wrong_login_seconds
         self._store = store
         self._login = login
         self._router = router
@@ -130,7 +143,7 @@ class SubmissionHandler:
         """235 and the account in `session.account`, or a refusal. RFC 4954 §6."""
         try:
             username, password = login.login.decode(), login.password.decode()
-            result = await self._login.check(username, password, datetime.now(UTC))
+            result = await self._login.check(username, password, datetime.now(UTC), session.peer or "")
         except UnicodeDecodeError:
             return _WRONG_LOGIN
         except StorageError as error:
@@ -141,6 +154,8 @@ class SubmissionHandler:
             log.debug("logged_in", connection=session.connection_id, account=result.account.address)
             return _WELCOME
         log.info("login_refused", connection=session.connection_id, reason=result.reason.value)
+        if result.is_guess:
+            await asyncio.sleep(self._wrong_login_seconds)
         return _NO_LOGIN_NOW if result.is_temporary else _WRONG_LOGIN
 
     async def handle_MAIL(self, session: SmtpSession, transaction: Transaction) -> SmtpReply | None:

@@ -1,7 +1,7 @@
 """What people notice of expiry: `python -m tests.bench.bench_expiry_wire --pyz dist/chatmail.pyz [--messages N]`.
 
 Fills a store with old messages (default 1,000,000), starts the built file on it, and lets one client submit to another
-that idles, from the final dot to EXISTS: for a while at rest, then as long as `chatmail expire` runs. One figure a line.
+that idles: seconds from the final dot to EXISTS, for a while at rest, then as long as `chatmail expire` runs.
 """
 
 import argparse
@@ -56,7 +56,7 @@ class Probe:
         _number, at = await pushed
         return at - self._smtp.final_dot_at
 
-    async def until(self, ended: "asyncio.Future[object]") -> list[float]:
+    async def until(self, ended: "asyncio.Future[None]") -> list[float]:
         """Again and again."""
         latencies = []
         while not ended.done():

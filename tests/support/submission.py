@@ -76,7 +76,12 @@ async def submission_server(
     login = Login(store.accounts, config, lambda: None)
     connections = SmtpConnections(config.limits.max_smtp_connections)
     service = SubmissionService(
-        config, store=store, login=login, router=Router(store, config.address_domain), connections=connections
+        config,
+        store=store,
+        login=login,
+        router=Router(store, config.address_domain),
+        connections=connections,
+        wrong_login_seconds=0.0,
     )
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
     stop = asyncio.Event()
