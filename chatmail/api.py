@@ -42,7 +42,7 @@ from chatmail.installation.host import ThisHost
 from chatmail.installation.naming import DnsRecords, RecordRendering, RenderedRecord, Resolution
 from chatmail.installation.places import READ_LOG, Places
 from chatmail.installation.plan import Action, Plan, PlannedItem
-from chatmail.installation.preflight import PreflightOptions
+from chatmail.installation.preflight import PreflightOptions, own_command
 from chatmail.installation.record import Record, make_folder, read_record, write_record
 from chatmail.installation.removal import RemovalPlan
 from chatmail.installation.state import InstalledState
@@ -70,7 +70,9 @@ from chatmail.invite_link import (
     random_credentials,
     web_url,
 )
+from chatmail.net.acme import AcmeStep
 from chatmail.net.addresses import source_addresses
+from chatmail.net.resolver import DnsFailureError
 from chatmail.status_snapshot import (
     AccountCounts,
     CertificateState,
@@ -94,8 +96,10 @@ from chatmail.status_snapshot import (
     StatusSnapshot,
     StoreState,
 )
+from chatmail.storage.atomic import write_durably
 
 __all__ = [
+    "CERTIFICATE_STEPS",
     "EXPLANATIONS",
     "INSTALL_STEPS",
     "VERSION",
@@ -180,6 +184,7 @@ __all__ = [
     "obtain_certificate",
     "open_ports",
     "own_addresses",
+    "own_command",
     "plan",
     "plan_removal",
     "preflight",
@@ -195,6 +200,7 @@ __all__ = [
     "resolve_now",
     "retry_queue",
     "run_expiry",
+    "save_zone",
     "server_down_report",
     "set_registration",
     "sign_up_link",
@@ -206,6 +212,9 @@ __all__ = [
 
 INSTALL_STEPS: dict[str, str] = {name: sentence for name, (sentence, _work) in _STEPS.items()}
 """The steps of `install` by name, with what is said of each; shown before and while they are done."""
+
+CERTIFICATE_STEPS = tuple(str(step) for step in AcmeStep)
+"""What `obtain_certificate` says while an authority is asked, in order; it may begin again in another way."""
 
 WORTH_REMEMBERING = (
     ("chatmail status", "how the server is doing"),
@@ -256,12 +265,19 @@ def plan(answers: Answers) -> Plan:
 # --- name and certificate, which may come before the installation ---------------------------------------------------
 
 
-def remember(answers: Answers) -> None:
-    """Keep the answers, so that whoever leaves now can come back; `uninstall` forgets them. Raises `OSError`."""
+def remember(answers: Answers, step: str = "") -> None:
+    """Keep the answers, so that whoever leaves now can come back to `step`; `uninstall` forgets them.
+
+    Raises `OperatorError`.
+    """
     places = Places()
     record = read_record(places) or Record()
-    if not record.complete:
-        write_record(places, replace(record, answers=asdict(answers)))
+    if record.complete:
+        return
+    try:
+        write_record(places, replace(record, answers=asdict(answers), step=step))
+    except OSError as error:
+        raise OperatorError(f"{places.record} cannot be written ({error.strerror}); mend that, then go on.") from None
 
 
 def dns_records(answers: Answers, own_addresses: Sequence[str] = ()) -> DnsRecords:
@@ -275,8 +291,21 @@ def dns_records(answers: Answers, own_addresses: Sequence[str] = ()) -> DnsRecor
 
 
 def check_dns(records: DnsRecords, resolvers: Sequence[str] = ()) -> DnsReport:
-    """Compare them with the authoritative servers now. Waits for the network: seconds."""
-    return _naming.check_records(records, resolvers)
+    """Compare them with the authoritative servers now. Waits for the network: seconds. Raises `OperatorError`."""
+    try:
+        return _naming.check_records(records, resolvers)
+    except DnsFailureError as error:
+        raise OperatorError(str(error)) from None
+
+
+def save_zone(records: DnsRecords, path: str) -> str:
+    """Write the records as a zone file; returns its full path. Raises `OperatorError`."""
+    file = Path(path).expanduser().absolute()
+    try:
+        write_durably(file, records.zone.encode(), mode=0o644)
+    except OSError as error:
+        raise OperatorError(f"{file} cannot be written ({error.strerror}); choose another place.") from None
+    return str(file)
 
 
 def obtain_certificate(answers: Answers, on_step: Callable[[str], None] = lambda _text: None) -> ObtainedCertificate:

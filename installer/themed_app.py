@@ -1,5 +1,6 @@
 """What the wizard's and the dashboard's App have in common: the two themes, and the key between them."""
 
+from pathlib import Path
 from typing import ClassVar
 
 from textual.app import App
@@ -12,6 +13,8 @@ class ThemedApp(App[int]):
     """An App in our colours; it ends with an exit code."""
 
     ENABLE_COMMAND_PALETTE = False
+    # Whole, since a subclass in another folder would look for it there.
+    CSS_PATH = Path(__file__).with_name("shared.tcss")
     BINDINGS: ClassVar[list[BindingType]] = [Binding("f2", "switch_theme", "Light/dark")]
 
     def on_load(self) -> None:

@@ -34,17 +34,9 @@ class DomainKind(StrEnum):
 
 
 EXPLANATIONS: Final = {
-    DomainKind.DOMAIN: (
-        "A domain you own: addresses are name@domain, the certificate comes from a certificate authority, and other "
-        "servers can be reached."
-    ),
-    DomainKind.IP_ADDRESS: (
-        "This machine's IP address alone: no domain and no DNS records are needed, addresses are name@[address]."
-    ),
-    DomainKind.TEST: (
-        "A name that begins with an underscore: for trying out, with a self-signed certificate that clients accept; "
-        "servers elsewhere do not."
-    ),
+    DomainKind.DOMAIN: ("The usual way: addresses are name@domain, and people everywhere can be reached."),
+    DomainKind.IP_ADDRESS: ("No domain and no DNS records are needed; addresses are name@[IP address]."),
+    DomainKind.TEST: ("It begins with an underscore; for trying out: servers elsewhere do not accept it."),
 }
 """A sentence for each choice."""
 

@@ -29,6 +29,8 @@ class Record:
     restart_due: bool = False
     answers: Mapping[str, Any] = field(default_factory=dict)
     """What was answered so far, for an operator who comes back before anything was installed."""
+    step: str = ""
+    """The page at which it was left, by the name the installer gives it."""
 
     def with_made(self, *names: str) -> "Record":
         """With more that we made; a name twice counts once."""
@@ -47,6 +49,7 @@ def read_record(places: Places) -> Record | None:
             complete=bool(kept["complete"]),
             restart_due=bool(kept["restart_due"]),
             answers=dict(kept["answers"]),
+            step=str(kept.get("step", "")),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None

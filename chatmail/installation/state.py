@@ -30,6 +30,8 @@ class InstalledState:
     config: Config | None
     answers: Answers | None
     problem: str = ""
+    step: str = ""
+    """The page at which an installation was left; empty if none was."""
 
 
 def installed_state(places: Places, host: Host) -> InstalledState:
@@ -47,6 +49,7 @@ def installed_state(places: Places, host: Host) -> InstalledState:
         config=config,
         answers=answers_of(config) if config else remembered_answers(record),
         problem=problem,
+        step=record.step if record and not record.complete else "",
     )
 
 

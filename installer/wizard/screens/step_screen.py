@@ -1,0 +1,161 @@
+"""What every page has: head, title, one or two sentences, its own part, a status line, buttons and keys."""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Button, Static
+
+from installer.wizard.journey import Journey, Step
+from installer.wizard.marks import Mark
+from installer.wizard.messages import Stopped
+from installer.wizard.texts import leaving
+from installer.wizard.widgets.key_line import KeyHint, KeyLine
+from installer.wizard.widgets.status_line import StatusLine
+from installer.wizard.widgets.step_header import StepHeader
+
+if TYPE_CHECKING:
+    from installer.wizard.app import WizardApp
+
+
+class StepScreen(Screen[None]):
+    """A page; `STEP` is its place, `content()` its own part, `proceed()` what “next” means."""
+
+    STEP: ClassVar[Step]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (64, "-medium"), (100, "-wide")]  # noqa: RUF012 — as Textual has it
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (23, "-tall"), (32, "-roomy")]  # noqa: RUF012
+    DEFAULT_CSS = """
+    StepScreen { background: $background; }
+    StepScreen #page { height: 1fr; padding: 1 2 0 2; }
+    StepScreen #title { text-style: bold; color: $primary; height: auto; }
+    StepScreen #lead { color: $text-muted; height: auto; margin-bottom: 1; }
+    StepScreen #narrow { display: none; color: $text-muted; padding: 0 2; }
+    StepScreen.-narrow #narrow { display: block; }
+    StepScreen.-narrow #page { padding: 0 1; }
+    StepScreen.-short #narrow, StepScreen.-short #lead { display: none; }
+    StepScreen.-wide #page { padding: 1 8 0 8; }
+    StepScreen.-wide StatusLine { padding: 0 8; }
+    StepScreen.-wide #buttons { padding: 0 8; }
+    StepScreen #buttons { height: 1; padding: 0 2; margin-bottom: 1; }
+    StepScreen.-roomy #buttons { margin-top: 1; }
+    StepScreen.-tall StatusLine { margin-top: 1; }
+    StepScreen.-short #buttons { margin: 0; }
+    StepScreen #buttons Button { margin-right: 2; }
+    StepScreen #buttons .space { width: 1fr; height: 1; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "proceed", show=False),
+        Binding("escape", "back", show=False),
+    ]
+
+    title_text: ClassVar[str] = ""
+    lead_text: ClassVar[str] = ""
+    next_label: ClassVar[str] = "Next"
+
+    @property
+    def wizard(self) -> "WizardApp":
+        """The App, for its journey, its door and its workers."""
+        return cast("WizardApp", self.app)
+
+    @property
+    def journey(self) -> Journey:
+        """Where the operator goes, and the answers so far."""
+        return self.wizard.journey
+
+    def compose(self) -> ComposeResult:
+        """The same frame everywhere."""
+        yield StepHeader(self.STEP, *self.journey.number(self.STEP))
+        yield Static(leaving.NARROW, id="narrow", markup=False)
+        with Vertical(id="page"):
+            yield Static(self.said(self.title_text), id="title", markup=False)
+            yield Static(self.said(self.lead_text), id="lead", markup=False)
+            yield from self.content()
+        yield StatusLine()
+        with Horizontal(id="buttons"):
+            back = Button("Back", id="back")
+            back.display = self.journey.before(self.STEP) is not None
+            yield back
+            yield from self.extra_buttons()
+            yield Static(classes="space")
+            yield Button(self.next_label, id="next", variant="primary")
+        yield KeyLine()
+
+    def on_screen_resume(self) -> None:
+        """The keys are known once the page is there."""
+        self.show_keys()
+
+    def said(self, text: str) -> str:
+        """A text with the domain in it."""
+        return text.format(domain=self.journey.answers.mail_domain or "your server")
+
+    def content(self) -> Iterable[Widget]:
+        """The page's own part."""
+        return ()
+
+    def extra_buttons(self) -> Iterable[Button]:
+        """Between “back” and “next”."""
+        return ()
+
+    def keys(self) -> Sequence[KeyHint]:
+        """The page's own keys."""
+        return ()
+
+    def show_keys(self) -> None:
+        """In the last line."""
+        button = self.query_one("#next", Button)
+        hints = [] if button.disabled else [KeyHint("Enter", str(button.label), "screen.proceed", True)]
+        if self.journey.before(self.STEP) is not None:
+            hints.append(KeyHint("Esc", "Back", "screen.back", True))
+        hints += self.keys()
+        hints += [KeyHint("Ctrl-C", "Leave", "app.leave", True), KeyHint("F2", "Light/dark", "app.switch_theme")]
+        self.query_one(KeyLine).show(hints)
+
+    def head(self, title: str, lead: str = "") -> None:
+        """Another title, when the page comes to another state."""
+        self.query_one("#title", Static).update(self.said(title))
+        self.query_one("#lead", Static).update(self.said(lead))
+
+    def say(self, mark: Mark | None, text: str = "") -> None:
+        """In the status line."""
+        self.query_one(StatusLine).say(mark, text)
+
+    def allow_next(self, allowed: bool, label: str = "") -> None:
+        """Whether “next” can be pressed; Enter follows."""
+        button = self.query_one("#next", Button)
+        button.disabled = not allowed
+        if label:
+            button.label = label
+        self.show_keys()
+
+    @on(Button.Pressed, "#next")
+    def action_proceed(self) -> None:
+        """Enter, or the button."""
+        if not self.query_one("#next", Button).disabled:
+            self.proceed()
+
+    @on(Button.Pressed, "#back")
+    def action_back(self) -> None:
+        """Escape, or the button."""
+        if self.can_go_back():
+            self.wizard.go_back(self.STEP)
+
+    def can_go_back(self) -> bool:
+        """Whether nothing here must be finished first."""
+        return True
+
+    def proceed(self) -> None:
+        """To the next page, unless a page asks for more."""
+        self.wizard.go_on(self.STEP)
+
+    @on(Stopped)
+    def _stopped(self, message: Stopped) -> None:
+        self.say(Mark.FAILED, message.sentence)
+        self.work_stopped()
+
+    def work_stopped(self) -> None:
+        """Work in the background ended without a result; the status line says why already."""

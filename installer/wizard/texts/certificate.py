@@ -1,0 +1,33 @@
+"""The page on the certificate."""
+
+from typing import Literal
+
+TITLE = "A certificate, so that nobody listens in"
+LEAD = "It proves to apps and other servers that they talk to {domain}. The key stays on this machine."
+MODES: tuple[tuple[Literal["acme", "self-signed", "files"], str, str], ...] = (
+    ("acme", "From a certificate authority", "Free, and renewed by itself. Ports 443 and 80 must be reachable."),
+    ("self-signed", "Self-signed", "Made here at once. Delta Chat takes it from the QR code; others do not."),
+    ("files", "Your own files", "You have a certificate already and renew it yourself."),
+)  # fmt: skip
+EMAIL = "Your mail address"
+EMAIL_HINT = "The authority may write to it when something is wrong. May be empty."
+CERT_FILE = "Certificate chain"
+KEY_FILE = "Private key"
+FILES_HINT = "Full paths of two PEM files that the user “chatmail” may read, such as /etc/ssl/chat/fullchain.pem."
+OBTAIN = "Get it"
+MAKE = "Make it"
+CHECK = "Check it"
+FOUND = "There is one already for {names}, valid until {until}. You can go on, or get another."
+OBTAINED = "Here it is: for {names}, valid until {until}."
+MADE = "Made: self-signed, for {names}."
+FILES_FINE = "The files are fine: for {names}, valid until {until}."
+FAILED_AT = "It failed at: {step}."
+FAILED = "It failed."
+WORKING = "This takes half a minute or less…"
+CHECKING_FILES = "Looking at the files…"
+AGAIN = "Try again"
+SKIP_TITLE = "Go on without the certificate?"
+SKIP_QUESTION = "The server will start with one of its own making and keep trying to get a real one."
+SKIP_CONSEQUENCES = ("Until then apps and other servers cannot connect safely; `chatmail cert status` says how it is.",)
+SKIP_YES = "Go on without"
+SKIP_NO = "Stay here"

@@ -1,0 +1,12 @@
+"""The question before leaving."""
+
+TITLE = "Leave the installer?"
+YES = "Leave"
+NO = "Stay"
+INSTALLING_TITLE = "Stop installing?"
+INSTALLING_QUESTION = "The present step is finished first. What is done stays, and the next start goes on from there."
+INSTALLING_YES = "Stop"
+INSTALLING_NO = "Go on"
+GO_ON = "{command}   {what}"
+NARROW = "A window of 80 columns reads better."
+NARROW_HINT = "Everything works here too; the lines are just shorter."

@@ -1,0 +1,87 @@
+"""A list of things that were looked at or done: mark, name, one sentence, and what to do about it."""
+
+from collections.abc import Iterable, Sequence
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
+from textual.widgets import Static
+
+from installer.wizard.marks import Row
+
+
+class CheckRow(Horizontal):
+    """One line, more where the window is narrow."""
+
+    def __init__(self, row: Row) -> None:
+        super().__init__()
+        self.row = row
+
+    def compose(self) -> ComposeResult:
+        """Three columns."""
+        mark = self.row.mark
+        yield Static(f"{mark.symbol} {mark.word}", classes=f"mark {mark.tone}", markup=False)
+        yield Static(self.row.name, classes="name", markup=False)
+        yield Static(_told(self.row), classes="told")
+
+    def show(self, row: Row) -> None:
+        """Another state of the same thing."""
+        old, mark, self.row = self.row.mark, row.mark, row
+        place = self.query_one(".mark", Static)
+        place.remove_class(old.tone).add_class(mark.tone)
+        place.update(f"{mark.symbol} {mark.word}")
+        self.query_one(".name", Static).update(row.name)
+        self.query_one(".told", Static).update(_told(row))
+
+
+def _told(row: Row) -> Content:
+    if not row.remedy:
+        return Content(row.sentence)
+    return Content.assemble(row.sentence, "\n", (row.remedy, "$text-muted"))
+
+
+class CheckList(VerticalScroll):
+    """Grows as things become known; `names` is False where rows have none."""
+
+    DEFAULT_CSS = """
+    CheckList { height: 1fr; scrollbar-size-vertical: 1; }
+    CheckRow { height: auto; }
+    CheckRow > .mark { width: 11; }
+    CheckRow > .name { width: 17; color: $text-muted; }
+    CheckRow > .told { width: 1fr; }
+    CheckList.-nameless .name { display: none; }
+    .-narrow CheckRow > .name { display: none; }
+    .-narrow CheckRow > .mark { width: 10; }
+    """
+
+    def __init__(self, rows: Sequence[Row] = (), *, names: bool = True, id: str | None = None) -> None:
+        super().__init__(id=id, classes="" if names else "-nameless")
+        self._first = rows
+        self.can_focus = True
+
+    def compose(self) -> ComposeResult:
+        """What is known from the beginning."""
+        yield from map(CheckRow, self._first)
+
+    @property
+    def rows(self) -> list[Row]:
+        """All that is shown."""
+        return [one.row for one in self.query(CheckRow)]
+
+    def add(self, row: Row) -> None:
+        """One more at the end, in sight."""
+        self.mount(CheckRow(row))
+        self.scroll_end(animate=False)
+
+    def show(self, number: int, row: Row) -> None:
+        """Another state of row `number`, counted from 0; it comes into sight."""
+        found = list(self.query(CheckRow))[number]
+        found.show(row)
+        found.scroll_visible(animate=False)
+
+    async def replace(self, rows: Iterable[Row]) -> None:
+        """Other rows, from the top."""
+        with self.app.batch_update():
+            await self.remove_children(CheckRow)
+            await self.mount_all(map(CheckRow, rows))
+            self.scroll_home(animate=False)
