@@ -6,19 +6,17 @@ in `chatmail.installation`; commands of `chatmail.cli` use the same functions.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, replace
-from pathlib import Path
+from dataclasses import asdict
 from random import SystemRandom
 from typing import Any
 
 from chatmail import __version__ as VERSION
-from chatmail.config import Config, parse_config
+from chatmail.config import Config
 from chatmail.config_file import read_config
 from chatmail.dns.compare import CheckState, RecordCheck
 from chatmail.dns.records import DnsRecord
 from chatmail.dns.report import DnsReport, ReverseCheck, is_propagating
 from chatmail.errors import ConfigError, OperatorError
-from chatmail.installation import certificate as _certificate
 from chatmail.installation import naming as _naming
 from chatmail.installation import plan as _plan
 from chatmail.installation import preflight as _preflight
@@ -35,7 +33,6 @@ from chatmail.installation.answers import (
 )
 from chatmail.installation.certificate import CertificateRefusedError, ObtainedCertificate
 from chatmail.installation.checkup import DoctorCheck, DoctorReport, DoctorState
-from chatmail.installation.config_file import new_config_text
 from chatmail.installation.findings import PreflightCheck, PreflightState
 from chatmail.installation.firewall import Firewall, OpenPort, firewall_commands, open_ports
 from chatmail.installation.host import ThisHost
@@ -43,7 +40,15 @@ from chatmail.installation.naming import DnsRecords, RecordRendering, RenderedRe
 from chatmail.installation.places import READ_LOG, Places
 from chatmail.installation.plan import Action, Plan, PlannedItem
 from chatmail.installation.preflight import PreflightOptions, own_command
-from chatmail.installation.record import Record, make_folder, read_record, write_record
+from chatmail.installation.preparing import (
+    certificate_in_use,
+    check_dns,
+    config_of,
+    dns_records,
+    obtain_certificate,
+    remember,
+    save_zone,
+)
 from chatmail.installation.removal import RemovalPlan
 from chatmail.installation.state import InstalledState
 from chatmail.installation.steps import STEPS as _STEPS
@@ -72,7 +77,6 @@ from chatmail.invite_link import (
 )
 from chatmail.net.acme import AcmeStep
 from chatmail.net.addresses import source_addresses
-from chatmail.net.resolver import DnsFailureError
 from chatmail.status_snapshot import (
     AccountCounts,
     CertificateState,
@@ -96,7 +100,6 @@ from chatmail.status_snapshot import (
     StatusSnapshot,
     StoreState,
 )
-from chatmail.storage.atomic import write_durably
 
 __all__ = [
     "CERTIFICATE_STEPS",
@@ -252,94 +255,12 @@ def own_addresses() -> tuple[str, ...]:
     return tuple(str(address) for address in source_addresses())
 
 
-def config_of(answers: Answers) -> Config:
-    """The configuration the answers make. Raises `ConfigError` in one sentence where they do not fit together."""
-    return parse_config(new_config_text(answers))
-
-
 def plan(answers: Answers) -> Plan:
     """Exactly what `install` would do here. Changes nothing. Raises `OperatorError`."""
     return _plan.make_plan(answers, Places())
 
 
-# --- name and certificate, which may come before the installation ---------------------------------------------------
-
-
-def remember(answers: Answers, step: str = "") -> None:
-    """Keep the answers, so that whoever leaves now can come back to `step`; `uninstall` forgets them.
-
-    Raises `OperatorError`.
-    """
-    places = Places()
-    record = read_record(places) or Record()
-    if record.complete:
-        return
-    try:
-        write_record(places, replace(record, answers=asdict(answers), step=step))
-    except OSError as error:
-        raise OperatorError(f"{places.record} cannot be written ({error.strerror}); mend that, then go on.") from None
-
-
-def dns_records(answers: Answers, own_addresses: Sequence[str] = ()) -> DnsRecords:
-    """The records to create, in three renderings. `own_addresses` where this machine does not know its outer ones.
-
-    Makes the DKIM key, and for it the data folder, if they are not there. Raises `OperatorError`.
-    """
-    config = config_of(answers)
-    _make_data_dir(config)
-    return _naming.dns_records(config, own_addresses)
-
-
-def check_dns(records: DnsRecords, resolvers: Sequence[str] = ()) -> DnsReport:
-    """Compare them with the authoritative servers now. Waits for the network: seconds. Raises `OperatorError`."""
-    try:
-        return _naming.check_records(records, resolvers)
-    except DnsFailureError as error:
-        raise OperatorError(str(error)) from None
-
-
-def save_zone(records: DnsRecords, path: str) -> str:
-    """Write the records as a zone file; returns its full path. Raises `OperatorError`."""
-    file = Path(path).expanduser().absolute()
-    try:
-        write_durably(file, records.zone.encode(), mode=0o644)
-    except OSError as error:
-        raise OperatorError(f"{file} cannot be written ({error.strerror}); choose another place.") from None
-    return str(file)
-
-
-def obtain_certificate(answers: Answers, on_step: Callable[[str], None] = lambda _text: None) -> ObtainedCertificate:
-    """Have the certificate now, through the running server or on ports 443 and 80 where none runs; seconds to minutes.
-
-    Raises `CertificateRefusedError`, which knows the step, and `OperatorError`.
-    """
-    config = config_of(answers)
-    _make_data_dir(config)
-    return _certificate.obtain_certificate(config, on_step)
-
-
-def certificate_in_use(answers: Answers) -> ObtainedCertificate:
-    """What the running server presents, or would present now; one made by itself is not `trusted`.
-
-    Raises `OperatorError`.
-    """
-    config = config_of(answers)
-    _make_data_dir(config)
-    return _certificate.certificate_in_use(config)
-
-
-def _make_data_dir(config: Config) -> None:
-    """Made before it is needed by the server; the record says so, for `install` and `uninstall`."""
-    places, folder = Places(), Path(config.data_dir)
-    if folder.exists():
-        return
-    try:
-        record = read_record(places) or Record()
-        write_record(places, replace(record.with_made(str(folder)), complete=False))
-        make_folder(folder, 0o700)
-    except OSError as error:
-        raise OperatorError(f"{error.filename} cannot be made ({error.strerror}); run this as root.") from None
-
+# Answers kept, DNS records and the certificate come from `chatmail.installation.preparing`.
 
 # --- changing the machine -------------------------------------------------------------------------------------------
 
