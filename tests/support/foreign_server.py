@@ -48,19 +48,21 @@ class ForeignServer:
     closes_at: str = ""
     """`DATA` or `dot`: it closes instead of answering."""
     silent_at: str = ""
-    """`greeting`, `MAIL` or `dot`: it never answers."""
+    """`greeting`, `MAIL`, `body` or `dot`: it never answers."""
+    may_answer: asyncio.Event = field(default_factory=asyncio.Event)
+    """Clear it, and the reply to the last dot waits until it is set again."""
     after_starttls: bytes = b""
     """Sent in clear behind the reply to STARTTLS."""
     received: list[Received] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
     _smtp_connections: int = 0
-    on_received: Callable[[Received], None] = lambda received: None
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
-    _arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _https_peers: set[object] = field(default_factory=set)
 
     async def __aenter__(self) -> Self:
+        self.may_answer.set()
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.authority.issue_cert(*(self.names or (self.address,))).configure_cert(self._context)
         server = await asyncio.start_server(self._accept, self.address, self.smtp_port, limit=1 << 24)
@@ -82,11 +84,6 @@ class ForeignServer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._stack.aclose()
 
-    def drop_connections(self) -> None:
-        """Close what is open, as after a restart."""
-        for task in self._tasks:
-            task.cancel()
-
     @property
     def connections(self) -> int:
         """How many there were, both ways."""
@@ -94,16 +91,24 @@ class ForeignServer:
 
     async def until(self, count: int, seconds: float = 10.0) -> list[Received]:
         """Wait until so many messages have come."""
-        async with asyncio.timeout(seconds):
-            while len(self.received) < count:
-                self._arrived.clear()
-                await self._arrived.wait()
+        await self.until_true(lambda: len(self.received) >= count, seconds)
         return self.received
+
+    async def until_true(self, condition: Callable[[], bool], seconds: float = 10.0) -> None:
+        """Wait until something that peers said or sent has made `condition` true."""
+        async with asyncio.timeout(seconds):
+            while not condition():
+                self._changed.clear()
+                await self._changed.wait()
+
+    def drop_connections(self) -> None:
+        """Close what is open, as after a restart."""
+        for task in self._tasks:
+            task.cancel()
 
     def _take(self, received: Received) -> None:
         self.received.append(received)
-        self.on_received(received)
-        self._arrived.set()
+        self._changed.set()
 
     async def _take_post(self, request: web.Request) -> web.Response:
         assert request.transport is not None
@@ -119,6 +124,7 @@ class ForeignServer:
         assert task is not None
         self._tasks.add(task)
         self._smtp_connections += 1
+        self._changed.set()
         try:
             await self._converse(reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, asyncio.CancelledError):
@@ -136,6 +142,7 @@ class ForeignServer:
         mail_from, rcpt_tos, encrypted = "", list[str](), False
         while line := (await reader.readline()).decode().rstrip("\r\n"):
             self.commands.append(line)
+            self._changed.set()
             verb = line[:4].upper()
             if self.silent_at == verb:
                 await reader.read()
@@ -165,6 +172,10 @@ class ForeignServer:
                 case "DATA":
                     writer.write(f"{self.data_reply}\r\n".encode())
                     if self.data_reply.startswith("354"):
+                        if self.silent_at == "body":
+                            await writer.drain()
+                            writer.transport.pause_reading()  # type: ignore[attr-defined]
+                            await asyncio.Event().wait()
                         content = await read_message(reader)
                         if not await self._end(writer, mail_from, rcpt_tos, content):
                             return
@@ -178,6 +189,7 @@ class ForeignServer:
         """The message is there; whether the conversation goes on."""
         if rcpt_tos and (self.final_reply.startswith("2") or self.keeps_refused):
             self._take(Received(mail_from, rcpt_tos, content, "smtp"))
+        await self.may_answer.wait()
         if self.silent_at == "dot":
             await asyncio.Event().wait()
         if self.closes_at == "dot":
