@@ -11,7 +11,7 @@ from chatmail.imap.envelope_structure import envelope_of_fields
 from chatmail.imap.part_tree import Parameters, Part, parse_parameters
 
 _LANGUAGE = re.compile(rb"[^\s,]+")
-_EMPTY_TEXT = b'("text" "plain" NIL NIL NIL "7bit" 0 0)'
+_EMPTY_TEXT = b'"text" "plain" NIL NIL NIL "7bit" 0 0'
 
 
 def body_structure(part: Part, *, extended: bool) -> bytes:
@@ -23,10 +23,15 @@ def body_structure(part: Part, *, extended: bool) -> bytes:
 
 def _multipart(part: Part, *, extended: bool) -> bytes:
     """`body-type-mpart = 1*body SP media-subtype [SP body-ext-mpart]`."""
-    children = b"".join(body_structure(child, extended=extended) for child in part.children) or _EMPTY_TEXT
+    children = b"".join(body_structure(child, extended=extended) for child in part.children) or _empty_text(extended)
     if not extended:
         return b"(%b %b)" % (children, string(part.subtype))
     return b"(%b %b %b %b)" % (children, string(part.subtype), _parameters(part.parameters), _extension(part))
+
+
+def _empty_text(extended: bool) -> bytes:
+    """A part that is not there."""
+    return b"(%b%b)" % (_EMPTY_TEXT, b" NIL NIL NIL NIL" if extended else b"")
 
 
 def _single_part(part: Part, *, extended: bool) -> bytes:
@@ -49,7 +54,7 @@ def _single_part(part: Part, *, extended: bool) -> bytes:
         items.append(b"%d" % part.lines)
     elif (media_type.lower(), part.subtype.lower()) == (b"message", b"rfc822"):
         # Too deep to be looked into: the grammar demands an envelope and a body all the same.
-        items += [envelope_of_fields({}), _EMPTY_TEXT, b"%d" % part.lines]
+        items += [envelope_of_fields({}), _empty_text(extended), b"%d" % part.lines]
     if extended:
         items += [nstring(fields.get(b"content-md5")), _extension(part)]
     return b"(%b)" % b" ".join(items)

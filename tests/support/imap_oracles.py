@@ -6,13 +6,19 @@ Each takes arbitrary bytes and raises only if the project has a bug.
 from chatmail.imap import utf7
 from chatmail.imap.commands import TaggedCommand
 from chatmail.imap.events import AppendBegin, AppendData, AppendNext, BadCommand, Event
+from chatmail.imap.fragments import Announced, Fragment, Fragments, LiteralChunk, TooMuch
 from chatmail.imap.parse_command import parse_command, tag_of
 from chatmail.imap.syntax import ImapSyntaxError
-from tests.support.imap_core import YesSession, yes_session
+from tests.support.imap_core import SMALL, YesSession, yes_session
 
 
 def check_command(data: bytes) -> None:
     """The grammar: a command, whose tag is the one a refusal would carry, or the documented error."""
+    for text in (data, b"A1 " + data):
+        _check_command(text)
+
+
+def _check_command(data: bytes) -> None:
     for utf8_names in (False, True):
         try:
             tagged = parse_command(data, utf8_names=utf8_names)
@@ -69,3 +75,31 @@ def check_mailbox_name(data: bytes) -> None:
     except ImapSyntaxError:
         return
     assert utf7.encode(name) == data
+
+
+def check_fragments(data: bytes) -> None:
+    """Lines and literals: whole = octet by octet, whatever is decided about each literal."""
+    for decisions in ("collect", "stream", "refuse", "discard", "collect stream", "stream discard collect"):
+        whole = _fragments([data], decisions.split())
+        bytewise = _fragments([data[start : start + 1] for start in range(len(data))], decisions.split())
+        assert whole == bytewise
+
+
+def _fragments(pieces: list[bytes], decisions: list[str]) -> list[Fragment]:
+    """What comes out, with adjacent pieces of a literal joined; the n-th literal meets the n-th decision, in a ring."""
+    fragments = Fragments(SMALL)
+    found: list[Fragment] = []
+    announced = 0
+    for piece in pieces:
+        fragments.receive_data(piece)
+        while not (found and isinstance(found[-1], TooMuch)) and (fragment := fragments.next_fragment()) is not None:
+            if isinstance(fragment, Announced):
+                decision = decisions[announced % len(decisions)]
+                announced += 1
+                is_long = decision == "collect" and not fragments.may_collect()
+                getattr(fragments, "discard" if is_long else decision)()
+            if isinstance(fragment, LiteralChunk) and found and isinstance(found[-1], LiteralChunk):
+                found[-1] = LiteralChunk(found[-1].data + fragment.data)
+            else:
+                found.append(fragment)
+    return found
