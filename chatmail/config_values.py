@@ -120,6 +120,12 @@ def choice(*words: str) -> Kind:
     return Kind(parse)
 
 
+def _parse_yes_or_no(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("true or false, without quotes")
+    return value
+
+
 def text(*, secret: bool = False, lines: bool = False) -> Kind:
     """Text without control characters; `lines` allows it to have several lines."""
     forbidden = _CONTROL_BUT_NEWLINE if lines else _CONTROL
@@ -231,6 +237,7 @@ def list_of(kind: Kind) -> Kind:
 
 PORT: Final = whole_number(1, MAX_PORT)
 PORT_OR_OFF: Final = whole_number(0, MAX_PORT)
+YES_OR_NO: Final = Kind(_parse_yes_or_no)
 PATH: Final = Kind(_parse_path)
 URL: Final = Kind(_parse_url)
 DOMAIN: Final = Kind(_parse_domain)

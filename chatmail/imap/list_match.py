@@ -22,19 +22,21 @@ _ANY: Final = ("*", "%")
 
 @dataclass(frozen=True, slots=True)
 class ListedMailbox:
-    """What LIST has to know of a mailbox."""
+    """What LIST has to know of a mailbox, or of a name that is only subscribed to."""
 
     name: str
     is_subscribed: bool
     special_use: str
+    exists: bool = True
 
 
 @dataclass(slots=True)
 class _Node:
-    """A name in the tree; `mailbox` is None for a parent that is no mailbox."""
+    """A name in the tree; `mailbox` is None for a parent that is no mailbox, and for a name only subscribed to."""
 
     name: str
     mailbox: ListedMailbox | None = None
+    is_subscribed: bool = False
     has_children: bool = False
     has_subscribed_child: bool = False
 
@@ -60,9 +62,9 @@ def lsub_entries(command: Lsub, mailboxes: Sequence[ListedMailbox]) -> list[List
     subscribed = [mailbox for mailbox in mailboxes if mailbox.is_subscribed]
     nodes = [node for node in _tree(subscribed) if matches(node.name)]
     return [
-        ListEntry(node.name, () if node.mailbox is not None else ("\\Noselect",), is_lsub=True)
+        ListEntry(node.name, () if node.is_subscribed else ("\\Noselect",), is_lsub=True)
         for node in nodes
-        if node.mailbox is not None or "%" in command.pattern
+        if node.is_subscribed or "%" in command.pattern
     ]
 
 
@@ -70,12 +72,13 @@ def _tree(mailboxes: Sequence[ListedMailbox]) -> list[_Node]:
     """All names with their parents, INBOX first, then in order."""
     nodes: dict[str, _Node] = {}
     for mailbox in mailboxes:
-        nodes.setdefault(mailbox.name, _Node(mailbox.name)).mailbox = mailbox
+        node = nodes.setdefault(mailbox.name, _Node(mailbox.name))
+        node.mailbox, node.is_subscribed = mailbox if mailbox.exists else None, mailbox.is_subscribed
         parent = mailbox.name
         while DELIMITER in parent:
             parent = parent.rpartition(DELIMITER)[0]
             node = nodes.setdefault(parent, _Node(parent))
-            node.has_children = True
+            node.has_children |= mailbox.exists
             node.has_subscribed_child |= mailbox.is_subscribed
     return sorted(nodes.values(), key=lambda node: (node.name != "INBOX", node.name))
 
@@ -119,23 +122,24 @@ def _matches(pattern: str, name: str) -> bool:
 
 def _entry(node: _Node, command: List) -> ListEntry | None:
     mailbox, select = node.mailbox, command.select
-    is_subscribed = mailbox is not None and mailbox.is_subscribed
+    if mailbox is None and not node.has_children and ListSelect.SUBSCRIBED not in select:
+        return None
     child_info: tuple[str, ...] = ()
     if ListSelect.RECURSIVEMATCH in select and node.has_subscribed_child:
         child_info = ("SUBSCRIBED",)
-    if ListSelect.SUBSCRIBED in select and not is_subscribed and not child_info:
+    if ListSelect.SUBSCRIBED in select and not node.is_subscribed and not child_info:
         return None
     if ListSelect.SPECIAL_USE in select and (mailbox is None or not mailbox.special_use):
         return None
-    return ListEntry(node.name, _attributes(node, command, is_subscribed=is_subscribed), child_info=child_info)
+    return ListEntry(node.name, _attributes(node, command), child_info=child_info)
 
 
-def _attributes(node: _Node, command: List, *, is_subscribed: bool) -> tuple[str, ...]:
+def _attributes(node: _Node, command: List) -> tuple[str, ...]:
     attributes = ["\\HasChildren" if node.has_children else "\\HasNoChildren"]
     if node.mailbox is None:
         attributes.append("\\NonExistent" if command.is_extended else "\\Noselect")
     elif node.mailbox.special_use:
         attributes.append(node.mailbox.special_use)
-    if is_subscribed and (ListSelect.SUBSCRIBED in command.select or ListReturn.SUBSCRIBED in command.returns):
+    if node.is_subscribed and (ListSelect.SUBSCRIBED in command.select or ListReturn.SUBSCRIBED in command.returns):
         attributes.append("\\Subscribed")
     return tuple(attributes)

@@ -70,6 +70,7 @@ def parse_search(cursor: Cursor, *, by_uid: bool) -> Search:
     cursor.space()
     returns = _return_options(cursor)
     charset = _charset(cursor)
+    _check_charset(cursor, charset)
     key = _Keys(cursor).program()
     return Search(key, by_uid, returns, charset)
 
@@ -99,6 +100,14 @@ def _charset(cursor: Cursor) -> str | None:
     charset = cursor.text_of(cursor.astring()).upper()
     cursor.space()
     return charset
+
+
+def _check_charset(cursor: Cursor, charset: str | None) -> None:
+    """Texts must be what the command says they are; of other charsets nothing is known here."""
+    if charset in (None, "UTF-8"):
+        cursor.text_of(cursor.text[cursor.position :])
+    elif charset == "US-ASCII" and not cursor.text[cursor.position :].isascii():
+        cursor.fail("text in US-ASCII")
 
 
 class _Keys:

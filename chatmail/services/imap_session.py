@@ -32,7 +32,7 @@ from chatmail.services import imap_session_messages as messages
 from chatmail.services import imap_session_metadata as metadata
 from chatmail.services import imap_session_search as searching
 from chatmail.services import imap_session_select as selecting
-from chatmail.services.imap_session_append import IncomingMessage, begin_append
+from chatmail.services.imap_session_append import IncomingAppend, begin_append
 from chatmail.services.imap_session_state import (
     MAILBOX_GONE,
     CommandRefused,
@@ -42,7 +42,6 @@ from chatmail.services.imap_session_state import (
     SessionState,
     log,
 )
-from chatmail.storage.store import Mailbox
 
 _BY_SEQUENCE_NUMBER: Final = (commands.Fetch, commands.Store, commands.Search)
 
@@ -62,7 +61,7 @@ class ImapSession:
     ) -> None:
         """Nobody is logged in."""
         self.state = SessionState(context, output, connection_id, is_encrypted=is_encrypted)
-        self._append: tuple[Mailbox, IncomingMessage] | None = None
+        self._append: IncomingAppend | None = None
         self._tag = ""
         """Of an AUTHENTICATE or APPEND under way."""
 
@@ -73,7 +72,8 @@ class ImapSession:
 
     def greet(self) -> None:
         """The greeting, which spares clients a CAPABILITY."""
-        self.state.send(ok(None, "chatmail ready", capability(logins.capabilities(self.state))))
+        name = logins.product_name(self.state) or "IMAP"
+        self.state.send(ok(None, f"{name} ready", capability(logins.capabilities(self.state))))
 
     def end(self) -> None:
         """The connection is gone: let go of everything."""
@@ -233,28 +233,38 @@ class ImapSession:
             self.state.send(self._unavailable(tag, error))
         return self._append is not None
 
-    def append_next(self) -> None:
-        """A second message: APPEND of several is not offered (RFC 3502 would store all or none of them)."""
+    def append_next(self, message: AppendMessage) -> bool:
+        """Whether a further message may come (RFC 3502); if not, all of them are refused already."""
+        try:
+            if self._append is None:
+                raise StorageError("the message before could not be kept")
+            self._append.begin(message)
+        except CommandRefused as refused:
+            self._refuse_append(refused.response(self._tag))
+        except StorageError as error:
+            self._refuse_append(self._unavailable(self._tag, error))
+        return self._append is not None
+
+    def _refuse_append(self, response: StatusResponse) -> None:
         self.discard_append()
-        self.state.send(no(self._tag, "One message at a time, please", CANNOT))
+        self.state.send(response)
 
     def append_data(self, data: bytes) -> None:
         """The next octets; if they cannot be kept, that is told at the end."""
         if self._append is None:
             return
         try:
-            self._append[1].feed(data)
+            self._append.feed(data)
         except StorageError:
             self.discard_append()
 
     async def append_end(self, tag: str) -> None:
-        """The message is complete. Raises `SessionEnd`."""
+        """All messages are complete. Raises `SessionEnd`."""
         self.state.is_busy = True
         try:
             if self._append is None:
                 raise StorageError("the message could not be kept")
-            mailbox, message = self._append
-            response = await message.store(mailbox, tag)
+            response = await self._append.store(tag)
             self._append = None
         except CommandRefused as refused:
             response = refused.response(tag)
@@ -268,5 +278,5 @@ class ImapSession:
     def discard_append(self) -> None:
         """The message will not become whole, or was refused."""
         if self._append is not None:
-            self._append[1].discard()
+            self._append.discard()
             self._append = None

@@ -16,12 +16,15 @@ from chatmail.services.imap_session_state import CommandRefused, SessionEnd, Ses
 MAX_FAILED_LOGINS: Final = 5
 """On one connection."""
 
-_ALWAYS: Final = ("IMAP4rev1", "LITERAL+", "ID", "ENABLE", "IDLE")
+_ALWAYS: Final = ("IMAP4rev1", "IMAP4rev2", "ID", "ENABLE", "IDLE")
 _CHATMAIL: Final = ("XCHATMAIL", "XDELTAPUSH")
 _AFTER_LOGIN: Final = (
+    "SASL-IR",  # RFC 4959
+    "LITERAL+",  # RFC 7888
     "NAMESPACE",  # RFC 2342
     "UNSELECT",  # RFC 3691
     "UIDPLUS",  # RFC 4315
+    "MULTIAPPEND",  # RFC 3502
     "MOVE",  # RFC 6851
     "CHILDREN",  # RFC 3348
     "SPECIAL-USE",  # RFC 6154
@@ -40,17 +43,23 @@ _AFTER_LOGIN: Final = (
     "SAVEDATE",  # RFC 8514
     "BINARY",  # RFC 3516
 )
-_ENABLED_BY: Final = {"CONDSTORE": ("CONDSTORE",), "QRESYNC": ("CONDSTORE", "QRESYNC")}
+_ENABLED: Final = {name.upper(): name for name in ("CONDSTORE", "QRESYNC", "IMAP4rev2")}
 
 
 def capabilities(state: SessionState) -> tuple[str, ...]:
-    """What the client may use now."""
+    """What the client may use now. Strangers' literals are limited to what LITERAL- allows (RFC 7888 §5)."""
+    config = state.context.config
     if state.account is not None:
-        limit = f"APPENDLIMIT={state.context.config.mail.max_message_size}"  # RFC 7889
-        return (*_ALWAYS, "SASL-IR", *_AFTER_LOGIN, limit, *_CHATMAIL)
-    if state.is_encrypted:
-        return (*_ALWAYS, "SASL-IR", "AUTH=PLAIN", *_CHATMAIL)
-    return (*_ALWAYS, "STARTTLS", "LOGINDISABLED", *_CHATMAIL)
+        limit = f"APPENDLIMIT={config.mail.max_message_size}"  # RFC 7889
+        compress = ("COMPRESS=DEFLATE",) if config.imap.imap_compress and not state.is_compressed else ()  # RFC 4978
+        return (*_ALWAYS, *_AFTER_LOGIN, limit, *compress, *_CHATMAIL)
+    how = ("SASL-IR", "AUTH=PLAIN") if state.is_encrypted else ("STARTTLS", "LOGINDISABLED")
+    return (*_ALWAYS, "LITERAL-", *how, *(() if config.imap.stealth else _CHATMAIL))
+
+
+def product_name(state: SessionState) -> str:
+    """What this server calls itself; empty for strangers where it is to stay unknown."""
+    return "" if state.account is None and state.context.config.imap.stealth else "chatmail"
 
 
 async def capability_(state: SessionState, tag: str, command: commands.Capability) -> StatusResponse:
@@ -61,7 +70,8 @@ async def capability_(state: SessionState, tag: str, command: commands.Capabilit
 
 async def id_(state: SessionState, tag: str, command: commands.Id) -> StatusResponse:
     """ID: says the product and no version; what the client says is not kept."""
-    state.send(IdFields((("name", "chatmail"),)))
+    name = product_name(state)
+    state.send(IdFields((("name", name),) if name else ()))
     return ok(tag, "Id completed")
 
 
@@ -108,11 +118,11 @@ async def _log_in(state: SessionState, tag: str, user: str, password: str) -> St
 
 
 async def enable(state: SessionState, tag: str, command: commands.Enable) -> StatusResponse:
-    """ENABLE: CONDSTORE and QRESYNC (RFC 7162); anything else is passed over (RFC 5161 §3.1)."""
+    """ENABLE: CONDSTORE, QRESYNC (RFC 7162), IMAP4rev2; anything else is passed over (RFC 5161 §3.1)."""
     state.require_account()
-    names = tuple(name for name in dict.fromkeys(command.capabilities) if name in _ENABLED_BY)
-    enabled = {each for name in names for each in _ENABLED_BY[name]}
-    state.condstore = state.condstore or "CONDSTORE" in enabled
-    state.qresync = state.qresync or "QRESYNC" in enabled
+    names = tuple(_ENABLED[name] for name in dict.fromkeys(command.capabilities) if name in _ENABLED)
+    state.rev2 = state.rev2 or "IMAP4rev2" in names
+    state.qresync = state.qresync or "QRESYNC" in names
+    state.condstore = state.condstore or state.qresync or "CONDSTORE" in names
     state.send(EnabledList(names))
     return ok(tag, "Enabled")

@@ -13,13 +13,14 @@ from chatmail.imap.list_match import DELIMITER, ListedMailbox, is_too_complex, l
 from chatmail.imap.response_codes import ALREADYEXISTS, CANNOT, LIMIT, NONEXISTENT, OVERQUOTA, USEATTR, mailbox_id
 from chatmail.imap.responses import Namespaces, StatusEntry, StatusResponse, ok
 from chatmail.mail.changes import AccountId
-from chatmail.services.imap_session_select import mailbox_object_id
+from chatmail.services.imap_session_names import listed_mailboxes, mailbox_object_id, normal_name, tell_name
 from chatmail.services.imap_session_state import CommandRefused, SessionState
 from chatmail.storage.store import Mailbox
 
 MAX_NAME_OCTETS: Final = 255
 """Of a whole mailbox name in UTF-8."""
 MAX_NAME_LEVELS: Final = 20
+_KIB: Final = 1024
 
 
 # --- looking ----------------------------------------------------------------------------------------------------
@@ -27,33 +28,30 @@ MAX_NAME_LEVELS: Final = 20
 
 async def list_(state: SessionState, tag: str, command: commands.List) -> StatusResponse:
     """LIST, with STATUS responses where asked for (RFC 5819)."""
-    mailboxes = await _mailboxes_for(state, command)
-    by_name = {mailbox.name: mailbox for mailbox in mailboxes}
-    for entry in list_entries(command, _listed(mailboxes)):
+    listed = await _listed_for(state, command)
+    by_name: dict[str, Mailbox] = {}
+    if command.status_items:
+        by_name = {each.name: each for each in await state.context.store.mailboxes.list(state.require_account())}
+    for entry in list_entries(command, listed):
         state.send(entry)
         mailbox = by_name.get(entry.name)
-        if command.status_items and mailbox is not None:
+        if mailbox is not None:
             state.send(await _status_entry(state, mailbox, command.status_items))
     return ok(tag, "List completed")
 
 
 async def lsub(state: SessionState, tag: str, command: commands.Lsub) -> StatusResponse:
     """LSUB."""
-    mailboxes = await _mailboxes_for(state, command)
-    for entry in lsub_entries(command, _listed(mailboxes)):
+    for entry in lsub_entries(command, await _listed_for(state, command)):
         state.send(entry)
     return ok(tag, "Lsub completed")
 
 
-async def _mailboxes_for(state: SessionState, command: commands.List | commands.Lsub) -> Sequence[Mailbox]:
+async def _listed_for(state: SessionState, command: commands.List | commands.Lsub) -> Sequence[ListedMailbox]:
     account_id = state.require_account()
     if is_too_complex(command):
         raise CommandRefused("There are too many wildcards", LIMIT)
-    return await state.context.store.mailboxes.list(account_id)
-
-
-def _listed(mailboxes: Sequence[Mailbox]) -> list[ListedMailbox]:
-    return [ListedMailbox(each.name, each.subscribed, each.special_use) for each in mailboxes]
+    return await listed_mailboxes(state, account_id)
 
 
 async def namespace(state: SessionState, tag: str, command: commands.Namespace) -> StatusResponse:
@@ -84,8 +82,9 @@ async def _status_entry(state: SessionState, mailbox: Mailbox, items: tuple[Stat
         StatusItem.HIGHESTMODSEQ: counts.highest_modseq,
         StatusItem.APPENDLIMIT: state.context.config.mail.max_message_size,
         StatusItem.MAILBOXID: mailbox_object_id(mailbox),
+        StatusItem.DELETED_STORAGE: -(-counts.deleted_bytes // _KIB),
     }
-    return StatusEntry(mailbox.name, tuple((item, values[item]) for item in items if item in values))
+    return StatusEntry(mailbox.name, tuple((item, values[item]) for item in items))
 
 
 # --- changing ---------------------------------------------------------------------------------------------------
@@ -100,6 +99,8 @@ async def create(state: SessionState, tag: str, command: commands.Create) -> Sta
     mailbox = await state.context.store.mailboxes.create(account_id, name)
     if mailbox is None:
         raise await _creation_refusal(state, account_id, name)
+    if state.rev2 and name != command.mailbox.removesuffix(DELIMITER):
+        await tell_name(state, name, command.mailbox)
     return ok(tag, "Create completed", mailbox_id(mailbox_object_id(mailbox)))
 
 
@@ -110,7 +111,8 @@ async def _creation_refusal(state: SessionState, account_id: AccountId, name: st
 
 
 def _checked_name(name: str) -> str:
-    """A name that may be given. Raises `CommandRefused`."""
+    """A name that may be given, in its normal form. Raises `CommandRefused`."""
+    name = normal_name(name)
     levels = name.split(DELIMITER)
     if (
         not all(levels)
@@ -138,13 +140,15 @@ async def delete(state: SessionState, tag: str, command: commands.Delete) -> Sta
 async def rename(state: SessionState, tag: str, command: commands.Rename) -> StatusResponse:
     """RENAME with all children; of INBOX only the messages move (RFC 9051 §6.3.6)."""
     account_id = state.require_account()
-    target = _checked_name(command.target)
+    target = _checked_name(command.target.removesuffix(DELIMITER))
     if (target + DELIMITER).startswith(command.source + DELIMITER):
         raise CommandRefused("A mailbox cannot become its own child", CANNOT)
     if command.source == "INBOX":
         await _rename_inbox(state, account_id, target)
     else:
         await _rename_tree(state, account_id, command.source, target)
+    if state.rev2:
+        await tell_name(state, target, command.source)
     return ok(tag, "Rename completed")
 
 
@@ -160,19 +164,18 @@ async def _rename_inbox(state: SessionState, account_id: AccountId, target: str)
 
 
 async def _rename_tree(state: SessionState, account_id: AccountId, source: str, target: str) -> None:
-    """The mailbox itself first, so that a name in use is noticed before anything has changed."""
+    """All names at once, or none."""
     mailboxes = state.context.store.mailboxes
     listed = await mailboxes.list(account_id)
+    if source not in {each.name for each in listed}:
+        source = normal_name(source)
     prefix = source + DELIMITER
     renamed = [each for each in listed if each.name == source or each.name.startswith(prefix)]
     if not renamed:
         raise CommandRefused("There is no such mailbox", NONEXISTENT)
     new_names = {each.mailbox_id: _checked_name(target + each.name[len(source) :]) for each in renamed}
-    if not {each.name for each in listed}.isdisjoint(new_names.values()):
+    if not await mailboxes.rename(account_id, new_names):
         raise CommandRefused("There is such a mailbox already", ALREADYEXISTS)
-    for each in sorted(renamed, key=lambda mailbox: len(mailbox.name)):
-        if not await mailboxes.rename(each.mailbox_id, new_names[each.mailbox_id]):
-            raise CommandRefused("There is such a mailbox already", ALREADYEXISTS)
 
 
 async def subscribe(state: SessionState, tag: str, command: commands.Subscribe) -> StatusResponse:
@@ -183,7 +186,9 @@ async def subscribe(state: SessionState, tag: str, command: commands.Subscribe) 
 
 
 async def unsubscribe(state: SessionState, tag: str, command: commands.Unsubscribe) -> StatusResponse:
-    """UNSUBSCRIBE."""
-    mailbox = await state.find_mailbox(command.mailbox)
-    await state.context.store.mailboxes.set_subscribed(mailbox.mailbox_id, False)
+    """UNSUBSCRIBE, also from a name whose mailbox is gone."""
+    mailboxes, account_id = state.context.store.mailboxes, state.require_account()
+    if not await mailboxes.forget_subscription(account_id, normal_name(command.mailbox)):
+        mailbox = await state.find_mailbox(command.mailbox)
+        await mailboxes.set_subscribed(mailbox.mailbox_id, False)
     return ok(tag, "Unsubscribe completed")

@@ -29,9 +29,11 @@ Found = list[tuple[int, MessageRecord]]
 async def search(state: SessionState, tag: str, command: commands.Search) -> StatusResponse:
     """SEARCH and UID SEARCH."""
     selected = state.require_selected()
+    scope = _scope(state, selected)
+    if command.returns is not None and SearchReturn.SAVE in command.returns:
+        state.saved = None  # what a SEARCH that fails leaves behind (RFC 5182 §2.1)
     if command.charset is not None and command.charset not in CHARSETS:
         raise CommandRefused("This character set is not known", BAD_CHARSET)
-    scope = _scope(state, selected)
     test = SearchTest(command.key, scope)
     state.condstore = state.condstore or test.asks_modseq
     first = SearchTest(cheap_part(command.key), scope)
@@ -78,15 +80,29 @@ async def _read_all(state: SessionState, record: MessageRecord) -> bytes:
 
 def _answer(state: SessionState, tag: str, command: commands.Search, found: Found, *, with_modseq: bool) -> None:
     numbers = [record.uid if command.by_uid else seq_num for seq_num, record in found]
-    modseq = max((record.modseq for _seq_num, record in found), default=None) if with_modseq else None
     returns = command.returns
-    if returns is None:
-        state.send(SearchNumbers(numbers, modseq))
+    if returns is None and not state.rev2:
+        state.send(SearchNumbers(numbers, _highest_modseq(found) if with_modseq else None))
         return
+    returns = returns or frozenset((SearchReturn.ALL,))
     if SearchReturn.SAVE in returns:
         _save(state, returns, found)
     if returns != {SearchReturn.SAVE}:
+        modseq = _highest_modseq(_reported(returns, found)) if with_modseq else None
         state.send(_esearch(tag, command.by_uid, returns, numbers, modseq))
+
+
+def _highest_modseq(found: Found) -> ModSeq | None:
+    return max((record.modseq for _seq_num, record in found), default=None)
+
+
+def _reported(returns: frozenset[SearchReturn], found: Found) -> Found:
+    """What the answer tells of: all that was found, or only its ends (RFC 4731 §3.2, RFC 5182 §2.4)."""
+    if not returns.isdisjoint((SearchReturn.ALL, SearchReturn.COUNT)):
+        return found
+    first = found[:1] if SearchReturn.MIN in returns else []
+    last = found[-1:] if SearchReturn.MAX in returns else []
+    return (first + last if first != last else first) or found
 
 
 def _esearch(
@@ -104,10 +120,5 @@ def _esearch(
 
 
 def _save(state: SessionState, returns: frozenset[SearchReturn], found: Found) -> None:
-    """What `$` stands for: all that was found, or only its ends where nothing else was asked for (RFC 5182 §2.4)."""
-    uids = [record.uid for _seq_num, record in found]
-    if uids and returns.isdisjoint((SearchReturn.ALL, SearchReturn.COUNT)):
-        ends = {uids[0]} if SearchReturn.MIN in returns else set()
-        ends |= {uids[-1]} if SearchReturn.MAX in returns else set()
-        uids = sorted(ends) if ends else uids
-    state.saved = array("L", uids)
+    """What `$` stands for from now on (RFC 5182 §2.4)."""
+    state.saved = array("L", [record.uid for _seq_num, record in _reported(returns, found)])

@@ -19,13 +19,9 @@ from chatmail.imap.response_codes import (
 from chatmail.imap.responses import Exists, FlagsDefined, RecentCount, StatusResponse, Vanished, ok
 from chatmail.imap.sequence_set import Range, UidSet, ranges_of
 from chatmail.mail.changes import SEEN, SYSTEM_FLAGS, Flag, ModSeq, SeqNum
+from chatmail.services.imap_session_names import mailbox_object_id, tell_name
 from chatmail.services.imap_session_state import CommandRefused, Selected, SessionState
-from chatmail.storage.store import Mailbox, MailboxSnapshot
-
-
-def mailbox_object_id(mailbox: Mailbox) -> str:
-    """MAILBOXID: names a mailbox through renames, and never another one (RFC 8474 §4)."""
-    return f"F{mailbox.mailbox_id}-{mailbox.uid_validity}"
+from chatmail.storage.store import MailboxSnapshot
 
 
 async def select(state: SessionState, tag: str, command: commands.Select) -> StatusResponse:
@@ -41,6 +37,8 @@ async def select(state: SessionState, tag: str, command: commands.Select) -> Sta
     snapshot = await state.select(mailbox, read_only=command.read_only)
     state.condstore = state.condstore or command.condstore
     _describe(state, snapshot, read_only=command.read_only)
+    if state.rev2:
+        await tell_name(state, mailbox.name, command.mailbox)
     if command.qresync is not None and state.selected is not None:
         await _resynchronise(state, state.selected, snapshot, command.qresync)
     code = READ_ONLY if command.read_only else READ_WRITE
@@ -55,14 +53,20 @@ def _describe(state: SessionState, snapshot: MailboxSnapshot, *, read_only: bool
     state.send(FlagsDefined(flags))
     state.send(ok(None, "Flags permitted", permanent_flags(() if read_only else flags, new_keywords=not read_only)))
     state.send(Exists(len(snapshot.messages)))
-    state.send(RecentCount(0))
-    first_unseen = next((n for n, record in enumerate(snapshot.messages, 1) if SEEN not in record.flags), None)
-    if first_unseen is not None:
-        state.send(ok(None, "First unseen", unseen(first_unseen)))
+    if not state.rev2:
+        _describe_as_of_old(state, snapshot)
     state.send(ok(None, "UIDs valid", uid_validity(mailbox.uid_validity)))
     state.send(ok(None, "Predicted next UID", uid_next(snapshot.uid_next)))
     state.send(ok(None, "Highest", highest_modseq(snapshot.highest_modseq)))
     state.send(ok(None, "Mailbox", mailbox_id(mailbox_object_id(mailbox))))
+
+
+def _describe_as_of_old(state: SessionState, snapshot: MailboxSnapshot) -> None:
+    """What IMAP4rev2 has no more (RFC 9051 §6.3.2)."""
+    state.send(RecentCount(0))
+    first_unseen = next((n for n, record in enumerate(snapshot.messages, 1) if SEEN not in record.flags), None)
+    if first_unseen is not None:
+        state.send(ok(None, "First unseen", unseen(first_unseen)))
 
 
 async def _resynchronise(

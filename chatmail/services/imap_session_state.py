@@ -4,6 +4,7 @@ Nothing here touches a socket: everything said goes to an `Output`, everything d
 (`imap_session_*.py`) take a `SessionState`, answer one tagged status, and refuse by raising `CommandRefused`.
 """
 
+import unicodedata
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -125,11 +126,13 @@ class SessionState:
         "context",
         "failed_logins",
         "is_busy",
+        "is_compressed",
         "is_encrypted",
         "is_idling",
         "output",
         "peer",
         "qresync",
+        "rev2",
         "saved",
         "selected",
     )
@@ -143,6 +146,7 @@ class SessionState:
         self.connection_id = connection_id
         self.is_encrypted = is_encrypted
         """TLS is on; without it nobody can log in."""
+        self.is_compressed = False
         self.failed_logins = 0
         self.peer = ""
         """The IP address the client comes from; for counting, never for the log."""
@@ -152,6 +156,8 @@ class SessionState:
         """UIDs found by `SEARCH RETURN (SAVE)`, ascending."""
         self.condstore = False
         self.qresync = False
+        self.rev2 = False
+        """ENABLE IMAP4rev2: answers are those of RFC 9051, where they differ from RFC 3501."""
         self.is_idling = False
         self.is_busy = False
         """A command is being executed: changes wait for its end."""
@@ -206,7 +212,10 @@ class SessionState:
 
     async def find_mailbox(self, name: str, *, missing: ResponseCode = NONEXISTENT) -> Mailbox:
         """The mailbox of that name. Raises `CommandRefused`, or `SessionEnd` where the whole account is gone."""
-        mailbox = await self.context.store.mailboxes.find(self.require_account(), name)
+        mailboxes, account_id = self.context.store.mailboxes, self.require_account()
+        mailbox = await mailboxes.find(account_id, name)
+        if mailbox is None and not name.isascii():
+            mailbox = await mailboxes.find(account_id, unicodedata.normalize("NFC", name))
         if mailbox is None:
             if name == "INBOX":
                 raise SessionEnd(ACCOUNT_GONE)

@@ -198,7 +198,7 @@ def remove_account(transaction: Transaction, account_id: AccountId, bodies: Body
             for row in transaction.rows("DELETE FROM queue_items WHERE mail_from = ? RETURNING body_id", (address,))
         ],
     )
-    for table in ("device_tokens", "push_queue"):
+    for table in ("device_tokens", "push_queue", "gone_subscriptions"):
         transaction.run(f"DELETE FROM {table} WHERE account_id = ?", (account_id,))
     rows = transaction.rows("DELETE FROM mailboxes WHERE account_id = ? RETURNING mailbox_id", (account_id,))
     mailbox_ids = [MailboxId(mailbox_id) for (mailbox_id,) in rows]

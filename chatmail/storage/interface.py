@@ -119,6 +119,12 @@ class StagedBody(Protocol):
     def write(self, chunk: bytes) -> None:
         """Append. Raises `StorageFullError` or `StorageError`."""
 
+    def rest(self) -> None:
+        """No more is written for now, and it may take long: hold neither memory nor an open file meanwhile.
+
+        Raises `StorageFullError` or `StorageError`.
+        """
+
     def discard(self) -> None:
         """Throw the bytes away. Harmless after a delivery, during one, and twice."""
 
@@ -192,6 +198,7 @@ class MailboxStatus:
     unseen: int
     deleted: int
     size_bytes: int
+    deleted_bytes: int
     uid_next: Uid
     uid_validity: int
     highest_modseq: ModSeq
@@ -205,6 +212,15 @@ class MailboxSnapshot:
     uid_next: Uid
     highest_modseq: ModSeq
     messages: tuple[MessageRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """A message that APPEND brings, with what the client says of it."""
+
+    body: StagedBody
+    flags: Flags
+    received_at: datetime
 
 
 class FlagsMode(Enum):
@@ -230,11 +246,17 @@ class MailboxStore(Protocol):
     async def remove(self, mailbox_id: MailboxId) -> None:
         """Remove with all messages; sessions see `MailboxRemoved`."""
 
-    async def rename(self, mailbox_id: MailboxId, name: str) -> bool:
-        """False if the new name exists."""
+    async def rename(self, account_id: AccountId, names: Mapping[MailboxId, str]) -> bool:
+        """Give all these mailboxes new names at once, or none: False if one of the names is in use."""
 
     async def set_subscribed(self, mailbox_id: MailboxId, subscribed: bool) -> None:
-        """SUBSCRIBE or UNSUBSCRIBE."""
+        """SUBSCRIBE or UNSUBSCRIBE. Subscriptions are to names, and outlive their mailbox (RFC 9051 §6.3.7)."""
+
+    async def gone_subscriptions(self, account_id: AccountId) -> Sequence[str]:
+        """The names that are subscribed to though there is no such mailbox any more, in order."""
+
+    async def forget_subscription(self, account_id: AccountId, name: str) -> bool:
+        """End a subscription whose mailbox is gone; False if there is none."""
 
     async def status(self, mailbox_id: MailboxId) -> MailboxStatus:
         """The counts of now. Raises `StorageError` if it is gone."""
@@ -262,6 +284,11 @@ class MailboxStore(Protocol):
         self, mailbox_id: MailboxId, body: StagedBody, flags: Flags, received_at: datetime, *, origin: object = None
     ) -> Uid | None:
         """Store one message (APPEND); None if the account has no room left."""
+
+    async def append_all(
+        self, mailbox_id: MailboxId, messages: Sequence[NewMessage], *, origin: object = None
+    ) -> Sequence[Uid] | None:
+        """Store all of them in one transaction (RFC 3502), or none: None if the account has no room left."""
 
     async def store_flags(
         self,

@@ -29,11 +29,13 @@ from chatmail.storage.interface import (
     Mailbox,
     MailboxSnapshot,
     MailboxStatus,
+    NewMessage,
     StagedBody,
     StoredBody,
 )
-from chatmail.storage.messages import EXPUNGED_MODSEQS, LIGHT_MESSAGES, Messages
+from chatmail.storage.messages import EXPUNGED_MODSEQS, LIGHT_MESSAGES, Appended, Messages
 from chatmail.storage.staging import Stage, own_body
+from chatmail.storage.subscriptions import keep_gone, rename_all, take_gone
 from chatmail.storage.transaction import Transaction
 from chatmail.storage.uid_ranges import decode_uids
 from chatmail.storage.writer import Writer
@@ -82,15 +84,19 @@ class Mailboxes:
 
     async def create(self, account_id: AccountId, name: str) -> Mailbox | None:
         """See `MailboxStore.create`; also None if the account has `MAX_MAILBOXES` already, or is gone."""
+        name = _canonical(name)
 
         def job(transaction: Transaction) -> Mailbox | None:
+            subscribed = take_gone(transaction, account_id, name)
             row = transaction.row(
-                "INSERT INTO mailboxes (account_id, name, uid_validity, special_use)"
-                " SELECT account_id, ?2, ?3, '' FROM accounts WHERE account_id = ?1"
+                "INSERT INTO mailboxes (account_id, name, uid_validity, special_use, subscribed)"
+                " SELECT account_id, ?2, ?3, '', ?5 FROM accounts WHERE account_id = ?1"
                 " AND (SELECT count(*) FROM mailboxes WHERE account_id = ?1) < ?4"
                 f" ON CONFLICT DO NOTHING RETURNING {_MAILBOX}",
-                (account_id, _canonical(name), new_uid_validity(), MAX_MAILBOXES),
+                (account_id, name, new_uid_validity(), MAX_MAILBOXES, subscribed),
             )
+            if row is None and subscribed:
+                keep_gone(transaction, account_id, name)
             return None if row is None else _mailbox(row)
 
         return await self._writer.submit(job)
@@ -99,14 +105,12 @@ class Mailboxes:
         """See `MailboxStore.remove`. The messages become unreachable at once and leave the disk soon after."""
         await self._writer.submit(lambda transaction: _remove(transaction, mailbox_id), heavy=True)
 
-    async def rename(self, mailbox_id: MailboxId, name: str) -> bool:
+    async def rename(self, account_id: AccountId, names: Mapping[MailboxId, str]) -> bool:
         """See `MailboxStore.rename`."""
+        new_names = {mailbox_id: _canonical(name) for mailbox_id, name in names.items()}
 
         def job(transaction: Transaction) -> bool:
-            changed = transaction.run(
-                "UPDATE OR IGNORE mailboxes SET name = ? WHERE mailbox_id = ?", (_canonical(name), mailbox_id)
-            )
-            return changed > 0
+            return rename_all(transaction, account_id, new_names)
 
         return await self._writer.submit(job)
 
@@ -114,6 +118,15 @@ class Mailboxes:
         """See `MailboxStore.set_subscribed`."""
         sql = "UPDATE mailboxes SET subscribed = ? WHERE mailbox_id = ?"
         await self._writer.submit(lambda transaction: transaction.run(sql, (int(subscribed), mailbox_id)))
+
+    async def gone_subscriptions(self, account_id: AccountId) -> Sequence[str]:
+        """See `MailboxStore.gone_subscriptions`."""
+        sql = "SELECT name FROM gone_subscriptions WHERE account_id = ? ORDER BY name"
+        return [name for (name,) in self._reader.rows(sql, (account_id,))]
+
+    async def forget_subscription(self, account_id: AccountId, name: str) -> bool:
+        """See `MailboxStore.forget_subscription`."""
+        return await self._writer.submit(lambda transaction: take_gone(transaction, account_id, name))
 
     # --- reading ---
 
@@ -125,8 +138,9 @@ class Mailboxes:
             )
             counts = self._reader.row(
                 "SELECT count(*), count(*) FILTER (WHERE NOT flags & ?), count(*) FILTER (WHERE flags & ?),"
-                " ifnull(sum(size_bytes), 0) FROM messages WHERE mailbox_id = ?",
-                (SEEN_BIT, DELETED_BIT, mailbox_id),
+                " ifnull(sum(size_bytes), 0), ifnull(sum(size_bytes) FILTER (WHERE flags & ?), 0)"
+                " FROM messages WHERE mailbox_id = ?",
+                (SEEN_BIT, DELETED_BIT, DELETED_BIT, mailbox_id),
             )
         if row is None or counts is None:
             raise StorageError("the mailbox is gone")
@@ -179,13 +193,24 @@ class Mailboxes:
         self, mailbox_id: MailboxId, body: StagedBody, flags: Flags, received_at: datetime, *, origin: object = None
     ) -> Uid | None:
         """See `MailboxStore.append`. Times are kept in whole seconds. Raises `StorageError` if the mailbox is gone."""
-        incoming = own_body(body)
-        received, now = int(received_at.timestamp()), int(time.time())
+        uids = await self.append_all(mailbox_id, (NewMessage(body, flags, received_at),), origin=origin)
+        return uids[0] if uids else None
 
-        def job(transaction: Transaction) -> Uid | None:
-            return self._messages.append(transaction, mailbox_id, incoming, flags, received, now, origin)
+    async def append_all(
+        self, mailbox_id: MailboxId, messages: Sequence[NewMessage], *, origin: object = None
+    ) -> Sequence[Uid] | None:
+        """See `MailboxStore.append_all`."""
+        bodies = [own_body(message.body) for message in messages]
+        incoming = [
+            Appended(body, message.flags, int(message.received_at.timestamp()))
+            for body, message in zip(bodies, messages, strict=True)
+        ]
+        now = int(time.time())
 
-        return await self._stage.store((incoming,), job)
+        def job(transaction: Transaction) -> Sequence[Uid] | None:
+            return self._messages.append(transaction, mailbox_id, incoming, now, origin)
+
+        return await self._stage.store(bodies, job, heavy=len(bodies) > LIGHT_MESSAGES)
 
     async def store_flags(
         self,
@@ -252,13 +277,18 @@ def _record(row: Row) -> MessageRecord:
 
 
 def _remove(transaction: Transaction, mailbox_id: MailboxId) -> None:
-    row = transaction.row("DELETE FROM mailboxes WHERE mailbox_id = ? RETURNING account_id", (mailbox_id,))
+    row = transaction.row(
+        "DELETE FROM mailboxes WHERE mailbox_id = ? RETURNING account_id, name, subscribed", (mailbox_id,)
+    )
     if row is None:
         return
+    account_id, name, subscribed = row
+    if subscribed:
+        keep_gone(transaction, account_id, name)
     transaction.run(
         "UPDATE accounts SET usage_bytes = usage_bytes -"
         " (SELECT ifnull(sum(size_bytes), 0) FROM messages WHERE mailbox_id = ?) WHERE account_id = ?",
-        (mailbox_id, row[0]),
+        (mailbox_id, account_id),
     )
     transaction.run("INSERT INTO doomed_mailboxes VALUES (?)", (mailbox_id,))
     transaction.changes.append(MailboxChanges(mailbox_id, (MailboxRemoved(),)))

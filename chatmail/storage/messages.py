@@ -57,6 +57,14 @@ class _Target:
     usage_bytes: int
 
 
+class Appended(NamedTuple):
+    """A message of an APPEND; `received_at` in Unix seconds."""
+
+    body: IncomingBody
+    flags: Flags
+    received_at: int
+
+
 class _Inbox(NamedTuple):
     """Where a delivery goes, and the UID and MODSEQ it gets there."""
 
@@ -181,36 +189,29 @@ class Messages:
         self,
         transaction: Transaction,
         mailbox_id: MailboxId,
-        body: IncomingBody,
-        flags: Flags,
-        received_at: int,
+        incoming: Sequence[Appended],
         now_seconds: int,
         origin: object,
-    ) -> Uid | None:
-        """One message into one mailbox; None if the account has no room left."""
+    ) -> list[Uid] | None:
+        """Messages into one mailbox, all of them; None if the account has no room left."""
+        size_bytes = sum(each.body.size_bytes for each in incoming)
         target = self._open_target(transaction, mailbox_id)
-        if self._make_room(transaction, target.account_id, target.usage_bytes, body.size_bytes, now_seconds):
+        if self._make_room(transaction, target.account_id, target.usage_bytes, size_bytes, now_seconds):
             target = self._open_target(transaction, mailbox_id)
-        if target.usage_bytes + body.size_bytes > self.max_mailbox_size_bytes:
+        if target.usage_bytes + size_bytes > self.max_mailbox_size_bytes:
             return None
-        self._advance(transaction, target, 1, body.size_bytes)
-        body_id = self.bodies.insert(transaction, body, 1)
-        transaction.run(
-            f"{_INSERT_MESSAGE} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                mailbox_id,
-                target.uid,
-                target.modseq,
-                *encode_flags(flags),
-                body.size_bytes,
-                received_at,
-                now_seconds,
-                body_id,
-            ),
-        )
-        added = MessageAdded(target.uid, target.modseq, flags, body.size_bytes)
-        transaction.changes.append(MailboxChanges(mailbox_id, (added,), origin))
-        return target.uid
+        self._advance(transaction, target, len(incoming), size_bytes)
+        added = []
+        for uid, each in enumerate(incoming, target.uid):
+            size = each.body.size_bytes
+            body_id = self.bodies.insert(transaction, each.body, 1)
+            columns = (*encode_flags(each.flags), size, each.received_at, now_seconds, body_id)
+            transaction.run(
+                f"{_INSERT_MESSAGE} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (mailbox_id, uid, target.modseq, *columns)
+            )
+            added.append(MessageAdded(Uid(uid), target.modseq, each.flags, size))
+        transaction.changes.append(MailboxChanges(mailbox_id, tuple(added), origin))
+        return [change.uid for change in added]
 
     # --- flags ---
 

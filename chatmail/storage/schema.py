@@ -159,7 +159,18 @@ _OUTBOUND: Final[Migration] = (
     """,
 )
 
-MIGRATIONS: Final[Sequence[Migration]] = (_FIRST, _DUPLICATES, _UPKEEP, _OUTBOUND)
+# Names that are subscribed to though no mailbox has them any more.
+_SUBSCRIPTIONS: Final[Migration] = (
+    """
+    CREATE TABLE gone_subscriptions (
+        account_id INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        PRIMARY KEY (account_id, name)
+    ) WITHOUT ROWID
+    """,
+)
+
+MIGRATIONS: Final[Sequence[Migration]] = (_FIRST, _DUPLICATES, _UPKEEP, _OUTBOUND, _SUBSCRIPTIONS)
 
 
 def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:

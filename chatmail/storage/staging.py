@@ -30,7 +30,7 @@ SMALL_BODY_BYTES: Final = 256 * 1024
 class IncomingBody:
     """`StagedBody`. After `take()` it belongs to the store until `give_back()`."""
 
-    __slots__ = ("_chunks", "_discarded", "_fd", "_path", "_taken", "header_bytes", "size_bytes")
+    __slots__ = ("_chunks", "_discarded", "_fd", "_path", "_taken", "header_bytes", "in_file", "size_bytes")
 
     def __init__(self, header_bytes: bytes, path: str) -> None:
         self.header_bytes = header_bytes
@@ -38,21 +38,18 @@ class IncomingBody:
         self._chunks: list[bytes] = []
         self._path = path
         self._fd = -1
+        self.in_file = False
+        """Whether it has outgrown memory."""
         self._taken = False
         self._discarded = False
         if self.size_bytes > SMALL_BODY_BYTES:
             self._spill()
 
-    @property
-    def in_file(self) -> bool:
-        """Whether it has outgrown memory."""
-        return self._fd >= 0
-
     def write(self, chunk: bytes) -> None:
         """Append. Raises `StorageFullError` or `StorageError`."""
-        if self._fd >= 0:
+        if self.in_file:
             with storage_errors():
-                _write_all(self._fd, chunk)
+                _write_all(self._open(), chunk)
             self.size_bytes += len(chunk)
             return
         self._chunks.append(chunk)
@@ -60,11 +57,28 @@ class IncomingBody:
         if self.size_bytes > SMALL_BODY_BYTES:
             self._spill()
 
+    def _open(self) -> int:
+        if self._fd < 0:
+            self._fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        return self._fd
+
     def _spill(self) -> None:
         with storage_errors():
             self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            self.in_file = True
             _write_all(self._fd, b"".join((self.header_bytes, *self._chunks)))
         self._chunks = []
+
+    def rest(self) -> None:
+        """See `StagedBody.rest`."""
+        if not self.in_file:
+            self._spill()
+        self._close()
+
+    def _close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
 
     def take(self) -> None:
         """From now on `discard` waits for the outcome."""
@@ -84,18 +98,16 @@ class IncomingBody:
 
     def _drop(self) -> None:
         self._chunks = []
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-        if self.size_bytes > SMALL_BODY_BYTES:
+        self._close()
+        if self.in_file:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._path)
 
     def seal(self) -> None:
         """Make the file durable. Blocks for the time of an fsync; only in a helper thread. Raises `StorageError`."""
-        if self._fd >= 0:
+        if self.in_file:
             with storage_errors():
-                os.fsync(self._fd)
+                os.fsync(self._open())
 
     def content(self) -> bytes:
         """What follows the header block, of a body in memory."""

@@ -1,7 +1,8 @@
 """Plays every `tests/dialogues/*.imap` against the service, over TLS; the form is in `tests.support.dialogue`.
 
-Comments prepare it: `# mail: N` delivers N messages to alice, `# login: alice bob` logs clients in beforehand
-(in the order in which they first speak), and `# select: INBOX -` has them select a mailbox. Alice exists.
+Comments prepare it: `# imap: KEY …` switches keys of `[imap]` on, `# mail: N` delivers N messages to alice,
+`# login: alice bob` logs clients in beforehand (in the order in which they first speak), and `# select: INBOX -` has
+them select a mailbox. Alice exists.
 """
 
 import re
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from chatmail.config import ImapConfig
 from tests.support.dialogue import DIALOGUES, play
 from tests.support.imap import ImapPeer, ImapServer, imap_server, plain_message
 
@@ -34,8 +36,10 @@ async def prepare(server: ImapServer, text: str) -> list[ImapPeer]:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 async def test_the_dialogue_goes_as_written(path: Path, tmp_path: Path) -> None:
-    async with imap_server(tmp_path / "data") as server:
-        clients = await prepare(server, path.read_text())
+    text = path.read_text()
+    config = ImapConfig(**dict.fromkeys(directive(text, "imap"), True))
+    async with imap_server(tmp_path / "data", imap=config) as server:
+        clients = await prepare(server, text)
 
         async def connect() -> ImapPeer:
             return clients.pop(0) if clients else await server.connect()

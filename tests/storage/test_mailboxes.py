@@ -20,6 +20,7 @@ from chatmail.mail.changes import (
     Uid,
 )
 from chatmail.storage import mailboxes as module
+from chatmail.storage import subscriptions
 from chatmail.storage.messages import EXPUNGED_MODSEQS
 from chatmail.storage.store import FlagsMode, Mailbox, MailboxStatus, Store
 from tests.support.filling import HEADER, NOW, TEXT, add_account, deliver, inbox, messages, staged
@@ -78,11 +79,53 @@ async def test_a_mailbox_can_be_renamed_but_not_onto_another(store: Store) -> No
     account = await add_account(store, "alice")
     sent = await store.mailboxes.find(account.account_id, "Sent")
     assert sent is not None
-    assert not await store.mailboxes.rename(sent.mailbox_id, "Trash")
-    assert await store.mailboxes.rename(sent.mailbox_id, "Old")
+    assert not await store.mailboxes.rename(account.account_id, {sent.mailbox_id: "Trash"})
+    assert await store.mailboxes.rename(account.account_id, {sent.mailbox_id: "Old"})
     renamed = await store.mailboxes.find(account.account_id, "Old")
     assert renamed is not None
     assert (renamed.mailbox_id, renamed.uid_validity) == (sent.mailbox_id, sent.uid_validity)
+
+
+async def test_renaming_many_changes_all_or_none(store: Store) -> None:
+    account_id = (await add_account(store, "alice")).account_id
+    made = [await store.mailboxes.create(account_id, name) for name in ("a", "a/b", "c/b")]
+    ids = [mailbox.mailbox_id for mailbox in made if mailbox is not None]
+    assert not await store.mailboxes.rename(account_id, {ids[0]: "c", ids[1]: "c/b"})
+    assert await store.mailboxes.find(account_id, "c") is None
+    assert await store.mailboxes.rename(account_id, {ids[0]: "d", ids[1]: "d/b"})
+    assert [each.name for each in await store.mailboxes.list(account_id)][-3:] == ["c/b", "d", "d/b"]
+
+
+async def test_a_subscription_outlives_its_mailbox_and_comes_back_with_the_name(store: Store) -> None:
+    account_id = (await add_account(store, "alice")).account_id
+    sent = await store.mailboxes.find(account_id, "Sent")
+    assert sent is not None
+    await store.mailboxes.remove(sent.mailbox_id)
+    assert await store.mailboxes.gone_subscriptions(account_id) == ["Sent"]
+    again = await store.mailboxes.create(account_id, "Sent")
+    assert again is not None
+    assert again.subscribed
+    assert await store.mailboxes.rename(account_id, {again.mailbox_id: "Old"})
+    old = await store.mailboxes.find(account_id, "Old")
+    assert old is not None
+    assert not old.subscribed
+    assert await store.mailboxes.gone_subscriptions(account_id) == ["Sent"]
+    assert await store.mailboxes.forget_subscription(account_id, "Sent")
+    assert not await store.mailboxes.forget_subscription(account_id, "Sent")
+
+
+async def test_names_without_a_mailbox_are_limited_and_go_with_the_account(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscriptions, "MAX_GONE", 2)
+    account_id = (await add_account(store, "alice")).account_id
+    for name in ("Sent", "Trash", "DeltaChat"):
+        mailbox = await store.mailboxes.find(account_id, name)
+        assert mailbox is not None
+        await store.mailboxes.remove(mailbox.mailbox_id)
+    assert await store.mailboxes.gone_subscriptions(account_id) == ["Sent", "Trash"]
+    await store.accounts.remove(account_id)
+    assert await store.mailboxes.gone_subscriptions(account_id) == []
 
 
 async def test_subscriptions_are_remembered(store: Store) -> None:
@@ -149,6 +192,7 @@ async def test_status_counts(store: Store) -> None:
         unseen=1,
         deleted=1,
         size_bytes=3 * SIZE_BYTES,
+        deleted_bytes=SIZE_BYTES,
         uid_next=Uid(4),
         uid_validity=mailbox.uid_validity,
         highest_modseq=ModSeq(6),

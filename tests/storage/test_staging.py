@@ -8,7 +8,7 @@ import pytest
 
 from chatmail.errors import StorageError
 from chatmail.storage.staging import SMALL_BODY_BYTES, own_body
-from chatmail.storage.store import LocalDelivery, Store
+from chatmail.storage.store import LocalDelivery, NewMessage, Store
 from tests.support.filling import HEADER, NOW, QUOTA_BYTES, TEXT, add_account, address, inbox, messages, staged, whole
 
 LARGE = b"large body\r\n" * 30_000
@@ -101,7 +101,34 @@ def test_a_body_of_another_store_is_refused() -> None:
 
         def write(self, chunk: bytes) -> None: ...
 
+        def rest(self) -> None: ...
+
         def discard(self) -> None: ...
 
     with pytest.raises(TypeError):
         own_body(Foreign())
+
+
+async def test_a_body_at_rest_holds_no_memory_and_no_file_open_and_can_still_grow(store: Store, tmp_path: Path) -> None:
+    mailbox_id = (await inbox(store, await add_account(store, "alice"))).mailbox_id
+    body = store.stage(HEADER)
+    body.write(TEXT)
+    open_files = len(list(Path("/proc/self/fd").iterdir()))
+    body.rest()
+    body.rest()
+    assert len(list(Path("/proc/self/fd").iterdir())) == open_files
+    assert [path.read_bytes() for path in waiting_files(tmp_path)] == [HEADER + TEXT]
+    body.write(TEXT)
+    body.rest()
+    uids = await store.mailboxes.append_all(mailbox_id, [NewMessage(body, frozenset(), NOW)])
+    assert uids == [1]
+    (message,) = await messages(store, mailbox_id)
+    assert await whole(store, message.body_id) == HEADER + TEXT + TEXT
+    assert waiting_files(tmp_path) == []
+
+
+async def test_a_body_at_rest_can_be_discarded(store: Store, tmp_path: Path) -> None:
+    body = staged(store)
+    body.rest()
+    body.discard()
+    assert waiting_files(tmp_path) == []

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
 
-from chatmail.config import Config, LimitsConfig, MailConfig, MetadataConfig
+from chatmail.config import Config, ImapConfig, LimitsConfig, MailConfig, MetadataConfig
 from chatmail.login import Login
 from chatmail.mail.address import Address
 from chatmail.mail.changes import AccountId
@@ -207,6 +207,7 @@ async def imap_server(
     *,
     mail: MailConfig | None = None,
     limits: LimitsConfig | None = None,
+    imap: ImapConfig | None = None,
     metadata: MetadataConfig | None = None,
     wrap: Callable[[ssl.SSLContext], ssl.SSLContext] = lambda context: context,
 ) -> AsyncIterator[ImapServer]:
@@ -215,6 +216,7 @@ async def imap_server(
         DOMAIN,
         mail=mail or MailConfig(),
         limits=limits or LimitsConfig(),
+        imap=imap or ImapConfig(),
         metadata=metadata or MetadataConfig(),
     )
     store = await Store.open(data_dir, max_mailbox_size_bytes=config.mail.max_mailbox_size)
