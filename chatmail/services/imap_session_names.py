@@ -1,6 +1,6 @@
 """Mailboxes as a client names and sees them: normal forms of names, LIST responses, MAILBOXID.
 
-Names are kept in Unicode's composed form (NFC). A client that writes one otherwise finds the mailbox all the same; if it
+Names are kept in composed form (NFC). A client that writes one otherwise finds the mailbox all the same; if it
 speaks IMAP4rev2 it is told the name by a LIST with OLDNAME (RFC 9051 §5.1, §6.3.9.7).
 """
 
