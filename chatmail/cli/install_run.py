@@ -175,6 +175,7 @@ def _plan_text(plan: api.Plan) -> str:
 def _removal_text(plan: api.RemovalPlan) -> str:
     rows = [str(path) for path in plan.paths]
     rows += [f"the system user {plan.user}"] if plan.user else []
+    rows += [f"the group {plan.group}"] if plan.group else []
     rows += [f"{plan.data_dir} with all accounts and mail"] if plan.data_dir else []
     return "\n".join(["To be removed:", *(f"  {row}" for row in rows)])
 

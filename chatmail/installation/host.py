@@ -1,6 +1,8 @@
 """The machine's tools, run for an installation: a seam, so that a test can stand in for systemd and useradd."""
 
+import grp
 import os
+import pwd
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -72,6 +74,24 @@ def must(host: Host, *command: str) -> str:
         said = " ".join((ended.err or ended.out or f"exit code {ended.code}").split())
         raise CommandFailedError(f"`{' '.join(command)}` failed: {said[:500].rstrip('.')}.")
     return ended.out
+
+
+def has_user(name: str) -> bool:
+    """Whether the machine knows the user."""
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
+
+
+def has_group(name: str) -> bool:
+    """Whether the machine knows the group."""
+    try:
+        grp.getgrnam(name)
+    except KeyError:
+        return False
+    return True
 
 
 def service_python() -> str:

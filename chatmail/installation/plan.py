@@ -1,16 +1,16 @@
 """What an installation will make on this machine, item by item, before anything is touched."""
 
-import pwd
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from chatmail.config import Config, parse_config
+from chatmail.control_protocol import STATUS_GROUP
 from chatmail.errors import ConfigError, OperatorError
 from chatmail.installation.answers import Answers
 from chatmail.installation.config_file import new_config_text, with_answers
-from chatmail.installation.host import archive_in_use, service_python
+from chatmail.installation.host import archive_in_use, has_group, has_user, service_python
 from chatmail.installation.places import UNIT, USER, Places
 from chatmail.installation.record import read_record
 from chatmail.installation.unit import log_settings_text, unit_text
@@ -107,7 +107,9 @@ def _config_text(answers: Answers, places: Places) -> str:
 
 
 def _items(places: Places, config_text: str, unit: str, log_settings: str) -> Iterator[PlannedItem]:
-    yield PlannedItem("user", USER, "", "", "Runs the server, without a login and without rights.", _user(USER))
+    user, group = (Action.KEEP if known else Action.CREATE for known in (has_user(USER), has_group(STATUS_GROUP)))
+    yield PlannedItem("user", USER, "", "", "Runs the server, without a login and without rights.", user)
+    yield PlannedItem("group", STATUS_GROUP, "", "", "Its members may see how the server is; nobody is one yet.", group)
     for path, mode, owner, purpose in (
         (places.folder, "drwxr-xr-x", "root", "The program, one file for each version."),
         (places.config_file.parent, "drwxr-xr-x", "root", "The configuration."),
@@ -134,14 +136,6 @@ def _items(places: Places, config_text: str, unit: str, log_settings: str) -> It
     record = read_record(places)
     runs = record is not None and record.complete and not record.restart_due
     yield PlannedItem("unit", UNIT, "", "", "Enabled and started.", Action.KEEP if runs else Action.CREATE)
-
-
-def _user(name: str) -> Action:
-    try:
-        pwd.getpwnam(name)
-    except KeyError:
-        return Action.CREATE
-    return Action.KEEP
 
 
 def _presence(path: Path) -> Action:

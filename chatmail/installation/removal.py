@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from chatmail.control_protocol import STATUS_GROUP
 from chatmail.errors import OperatorError
-from chatmail.installation.host import Host, must
+from chatmail.installation.host import Host, has_group, has_user, must
 from chatmail.installation.places import LOG_NAMESPACE, UNIT, USER, Places
 from chatmail.installation.record import Record, read_record
 from chatmail.installation.steps import StepReport, StepState
@@ -29,19 +30,21 @@ class RemovalPlan:
     paths: tuple[Path, ...]
     user: str
     """Empty if we did not make it, or if it still owns data that stays."""
+    group: str
+    """Of those who may look; empty if we did not make it."""
     data_dir: Path | None
     keeps_data: bool
 
     @property
     def anything(self) -> bool:
         """Whether there is anything to remove."""
-        return bool(self.paths or self.user or self.data_dir)
+        return bool(self.paths or self.user or self.group or self.data_dir)
 
 
 def plan_removal(places: Places, *, remove_data: bool) -> RemovalPlan:
     """Look what is there. Changes nothing."""
     # Without a record everything under our names is ours.
-    record = read_record(places) or Record(made=(f"user:{USER}",))
+    record = read_record(places) or Record(made=(f"user:{USER}", f"group:{STATUS_GROUP}"))
     candidates = (
         places.unit_file,
         places.log_settings,
@@ -51,23 +54,15 @@ def plan_removal(places: Places, *, remove_data: bool) -> RemovalPlan:
     )
     paths = tuple(path for path in candidates if path.exists() or path.is_symlink())
     data_dir = places.data_dir if places.data_dir.exists() else None
-    owns_user = f"user:{USER}" in record.made and _has_user()
+    owns_user = f"user:{USER}" in record.made and has_user(USER)
+    owns_group = f"group:{STATUS_GROUP}" in record.made and has_group(STATUS_GROUP)
     return RemovalPlan(
         paths=paths,
         user=USER if owns_user else "",
+        group=STATUS_GROUP if owns_group else "",
         data_dir=data_dir if remove_data else None,
         keeps_data=data_dir is not None and not remove_data,
     )
-
-
-def _has_user() -> bool:
-    import pwd
-
-    try:
-        pwd.getpwnam(USER)
-    except KeyError:
-        return False
-    return True
 
 
 def uninstall(plan: RemovalPlan, places: Places, host: Host, on_step: Callable[[StepReport], None]) -> None:
@@ -79,7 +74,7 @@ def uninstall(plan: RemovalPlan, places: Places, host: Host, on_step: Callable[[
             "Remove the data" if plan.data_dir else "Give the data that stays to root",
             lambda: _data(plan, places, host),
         ),
-        ("user", f"Remove the system user {USER}", lambda: plan.user and must(host, "userdel", plan.user)),
+        ("user", f"Remove the system user {USER}", lambda: _remove_user(plan, host)),
         ("files", "Remove the files", lambda: _remove_files(plan, places)),
     )
     for number, (name, sentence, work) in enumerate(parts, start=1):
@@ -109,6 +104,13 @@ def _stop(places: Places, host: Host) -> None:
         if record is not None and str(places.journals) in record.made:
             with suppress(OSError):
                 places.journals.rmdir()
+
+
+def _remove_user(plan: RemovalPlan, host: Host) -> None:
+    if plan.user:
+        must(host, "userdel", plan.user)
+    if plan.group:
+        must(host, "groupdel", plan.group)
 
 
 def _data(plan: RemovalPlan, places: Places, host: Host) -> None:

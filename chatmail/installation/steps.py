@@ -17,8 +17,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from chatmail.control_protocol import STATUS_GROUP
 from chatmail.errors import OperatorError
-from chatmail.installation.host import Host, must
+from chatmail.installation.host import Host, has_group, has_user, must
 from chatmail.installation.places import LOG_NAMESPACE, UNIT, USER, Places
 from chatmail.installation.plan import Action, Plan, link_action, text_action
 from chatmail.installation.record import Record, make_folder, read_record, write_record
@@ -155,14 +156,17 @@ def _sentence(error: Exception) -> str:
 
 
 def _make_user(run: _Run) -> bool:
-    try:
-        pwd.getpwnam(USER)
-    except KeyError:
+    changed = False
+    if not has_user(USER):
         run.made(f"user:{USER}")
         must(run.host, "useradd", "--system", "--user-group", "--no-create-home", "--home-dir",
              str(run.places.data_dir), "--shell", "/usr/sbin/nologin", "--comment", "chatmail relay", USER)  # fmt: skip
-        return True
-    return False
+        changed = True
+    if not has_group(STATUS_GROUP):
+        run.made(f"group:{STATUS_GROUP}")
+        must(run.host, "groupadd", "--system", STATUS_GROUP)
+        changed = True
+    return changed
 
 
 def _copy_program(run: _Run) -> bool:
@@ -306,7 +310,7 @@ def last_log_lines(host: Host, count: int = LOG_LINES) -> tuple[str, ...]:
 
 
 STEPS: Final[dict[str, tuple[str, _Step]]] = {
-    "user": (f"Create the system user {USER}", _make_user),
+    "user": (f"Create the system user {USER} and the group {STATUS_GROUP}", _make_user),
     "program": ("Copy the program", _copy_program),
     "unpack": ("Unpack it", _unpack),
     "links": ("Link it", _link),

@@ -14,7 +14,7 @@ import msgspec
 
 from chatmail.config import DEFAULT_CONFIG_PATH
 from chatmail.config_file import read_config
-from chatmail.control_protocol import CONTROL_SOCKET, INSTALLED_FOLDER, STATUS_GROUP, STATUS_SOCKET, socket_folder
+from chatmail.control_protocol import CONTROL_SOCKET, INSTALLED_FOLDER, STATUS_SOCKET, socket_folder
 from chatmail.errors import ConfigError, OperatorError, ProtocolError
 from chatmail.installation.host import Host
 from chatmail.installation.places import UNIT
@@ -138,12 +138,6 @@ def _read(server: RunningServer, name: str) -> bytes:
         return ask_server_for_json(path, name, ANSWER_SECONDS)
     except (ServerNotRunningError, ServerSilentError) as error:
         raise ServerDownError(str(error)) from None
-    except OperatorError:
-        if os.access(path.parent, os.X_OK) and os.access(path, os.W_OK):
-            raise
-        raise OperatorError(
-            f"You may not look at the server; have root add you to its readers: adduser NAME {STATUS_GROUP}"
-        ) from None
 
 
 def why_down(server: RunningServer, host: Host) -> ServerDown:

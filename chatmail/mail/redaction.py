@@ -9,16 +9,22 @@ from typing import Final
 MAX_CHARACTERS: Final = 300
 HIDDEN: Final = "…"
 
-# Whatever hangs together around an "@" is an address or a Message-ID, in brackets or not.
-_WITH_AT = re.compile(r"""[^\s<>()",;]*@[^\s<>()",;]*""")
-_IPV4 = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.]*\d)")
-# Two colons at least, hexadecimal between: also takes a time such as 12:34:56, which nobody will miss.
-_IPV6 = re.compile(r"(?<![\w:])[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}(?:\.\d{1,3}){0,3}(?![\w:])", re.IGNORECASE)
+_WORD = re.compile(r"""[^\s<>()",;\[\]]+""")
+# Also takes a time such as 12:34:56, which nobody will miss.
+_IPV6 = re.compile(r"(?:[0-9a-f]{0,4}:){2}", re.IGNORECASE)
+_IPV4 = re.compile(r"\d{1,3}(?:\.\d{1,3}){3,}")
 
 
 def without_names(text: str) -> str:
     """One printable line of `text`, shortened, with what could name somebody replaced by an ellipsis."""
-    line = "".join(character if character.isprintable() else " " for character in text)
-    for pattern in (_WITH_AT, _IPV4, _IPV6):
-        line = pattern.sub(HIDDEN, line)
-    return line if len(line) <= MAX_CHARACTERS else line[: MAX_CHARACTERS - 1] + HIDDEN
+    line = "".join(character if character.isprintable() else " " for character in text[: MAX_CHARACTERS + 1])
+    if len(text) > MAX_CHARACTERS:
+        # The last word may be half of an address by now.
+        line = line.rpartition(" ")[0][: MAX_CHARACTERS - 1] + HIDDEN
+    return _WORD.sub(lambda word: _hidden(word[0]), line)
+
+
+def _hidden(word: str) -> str:
+    if "@" in word or _IPV6.search(word):
+        return HIDDEN
+    return _IPV4.sub(HIDDEN, word)

@@ -2,7 +2,8 @@
 
 Doors: `ControlService.run`, and the table of commands handed in; this file knows none of them. Only root and the user
 the server runs as may speak here (the mode of the socket, and the peer's credentials as the kernel tells them). A
-second service of the kind, for a group of people who may only read, is made with `readers`.
+second service of the kind, for a group of people who may only read, is made with `readers`; there everybody may
+connect, and the kernel tells who belongs to the group.
 """
 
 import asyncio
@@ -10,8 +11,7 @@ import grp
 import os
 import socket
 import struct
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,6 +30,13 @@ from chatmail.log import Log
 REQUEST_SECONDS: Final = 10.0
 MAX_CONNECTIONS: Final = 32
 _PEER_CREDENTIALS: Final = struct.Struct("3i")
+_SO_PEERGROUPS: Final = 59
+"""socket(7), since Linux 4.13; the module `socket` has no name for it."""
+_GROUP: Final = struct.Struct("I")
+_MAX_GROUPS: Final = 1024
+_NOT_A_READER: Final = (
+    "Only root and members of the group {0} may look at the server: adduser NAME {0}, then log in anew."
+)
 
 Report = Callable[[str], None]
 Handler = Callable[[Mapping[str, Any], Report], Awaitable[Any]]
@@ -44,14 +51,12 @@ class ControlService:
     def __init__(self, path: Path, commands: Mapping[str, Handler], *, readers: str = "") -> None:
         """Bind the socket, so that it answers from the moment the server calls itself ready. Raises `OperatorError`.
 
-        `commands` are by the words of the command line, such as `cert renew`. `readers` is a group whose members may
-        open the socket too; where there is no such group, or it is not ours to give to, nobody else may.
+        `commands` are by the words of the command line, such as `cert renew`. `readers` is a group whose members are
+        heard too; where there is no such group, nobody else is.
         """
         self._path = path
-        self._is_for_readers = bool(readers)
-        self._listener = bind_socket(path)
-        if readers:
-            let_group_open(path, readers)
+        self._readers = readers
+        self._listener = bind_socket(path, 0o666 if readers else 0o600)
         self._commands = commands
         self._connections: set[asyncio.Task[None]] = set()
 
@@ -72,7 +77,9 @@ class ControlService:
         assert task is not None
         self._connections.add(task)
         try:
-            if len(self._connections) <= MAX_CONNECTIONS and (self._is_for_readers or may_command(writer)):
+            if not may_speak(writer, self._readers):
+                writer.write(encode_answer(Refusal(_NOT_A_READER.format(self._readers))) if self._readers else b"")
+            elif len(self._connections) <= MAX_CONNECTIONS:
                 await self._serve(reader, writer)
         except (ConnectionError, TimeoutError, asyncio.LimitOverrunError, ValueError):
             pass
@@ -132,16 +139,20 @@ def bind_socket(path: Path, mode: int = 0o600) -> socket.socket:
     return listener
 
 
-def let_group_open(path: Path, group: str) -> None:
-    """Let members of `group` open the socket at `path`, if there is the group and this process belongs to it."""
-    with suppress(KeyError, OSError):
-        os.chown(path, -1, grp.getgrnam(group).gr_gid)
-        path.chmod(0o660)
-
-
-def may_command(writer: asyncio.StreamWriter) -> bool:
-    """Whether the peer is root or the user this server runs as."""
+def may_speak(writer: asyncio.StreamWriter, readers: str = "") -> bool:
+    """Whether the peer is root, the user this server runs as, or a member of the group `readers`."""
     peer: socket.socket = writer.get_extra_info("socket")
     raw = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER_CREDENTIALS.size)
-    _pid, uid, _gid = _PEER_CREDENTIALS.unpack(raw)
-    return uid in (0, os.geteuid())
+    _pid, uid, gid = _PEER_CREDENTIALS.unpack(raw)
+    if uid in (0, os.geteuid()):
+        return True
+    try:
+        return bool(readers) and grp.getgrnam(readers).gr_gid in (gid, *_peer_groups(peer))
+    except (KeyError, OSError):
+        return False
+
+
+def _peer_groups(peer: socket.socket) -> Iterable[int]:
+    """The supplementary groups of the process that connected, when it did."""
+    raw = peer.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, _MAX_GROUPS * _GROUP.size)
+    return (group for (group,) in _GROUP.iter_unpack(raw))
