@@ -19,6 +19,7 @@ from chatmail.config_values import (
     HOUR,
     IP_ADDRESS,
     KIB,
+    LOOPBACK,
     MAIL_DOMAIN,
     MIB,
     MINUTE,
@@ -251,6 +252,14 @@ class LogConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class MetricsConfig:
+    """`[metrics]`: counts for a Prometheus on this machine."""
+
+    listen: Annotated[str, LOOPBACK] = ""
+    """Loopback address and port where `/metrics` is served in plain HTTP, such as `127.0.0.1:9253`; empty means off."""
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """The whole configuration. Only `mail_domain` has no default."""
 
@@ -271,6 +280,7 @@ class Config:
     privacy: PrivacyConfig = field(default_factory=PrivacyConfig)
     web: WebConfig = field(default_factory=WebConfig)
     log: LogConfig = field(default_factory=LogConfig)
+    metrics: MetricsConfig = field(default_factory=MetricsConfig)
 
     @property
     def address_domain(self) -> str:

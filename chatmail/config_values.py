@@ -204,6 +204,17 @@ def _parse_resolver(value: object) -> str:
     return value
 
 
+def _parse_loopback(value: object) -> str:
+    if value == "":
+        return ""
+    host, port = split_host_port(value, -1) if isinstance(value, str) else ("", 0)
+    if not isinstance(value, str) or not is_ip_address(host) or not 0 < port <= MAX_PORT:
+        raise ValueError('a loopback address with a port, such as "127.0.0.1:9253" or "[::1]:9253", or empty')
+    if not ipaddress.ip_address(host).is_loopback:
+        raise ValueError('an address of this machine alone, such as "127.0.0.1:9253": what it serves has no password')
+    return value
+
+
 def split_host_port(value: str, default_port: int = 53) -> tuple[str, int]:
     """Split `host`, `host:port` or `[host]:port`; the port is -1 where it is not a number."""
     if is_ip_address(value):
@@ -245,5 +256,6 @@ MAIL_DOMAIN: Final = Kind(_parse_mail_domain)
 HOST: Final = Kind(_parse_host)
 IP_ADDRESS: Final = Kind(_parse_ip_address)
 RESOLVER: Final = Kind(_parse_resolver)
+LOOPBACK: Final = Kind(_parse_loopback)
 SELECTOR: Final = Kind(_parse_selector)
 TEXT: Final = text()

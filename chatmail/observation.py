@@ -3,13 +3,14 @@
 The other services are seen here through a handful of small functions, so that none of them knows who looks.
 """
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from chatmail.config import Config
-from chatmail.config_values import is_ip_address
+from chatmail.config_values import is_ip_address, split_host_port
 from chatmail.control_protocol import STATUS_GROUP, Encoded, status_socket_path
 from chatmail.dns.records import required_records
 from chatmail.dns.report import DnsReport
@@ -27,6 +28,7 @@ from chatmail.services.dns_watch import DnsWatch
 from chatmail.services.expiry import ExpiryService
 from chatmail.services.http import HttpService
 from chatmail.services.imap import ImapService
+from chatmail.services.metrics import MetricsService
 from chatmail.services.notifier import NotifierService
 from chatmail.services.smtp_connections import SmtpConnections
 from chatmail.services.smtp_protocol import SmtpConnection
@@ -63,7 +65,7 @@ class Observation:
         shortage: Callable[[], str | None],
         resolver: Callable[[], Resolver],
     ) -> None:
-        """Binds the read-only socket. Raises `OperatorError`."""
+        """Binds the read-only socket, and that of the metrics. Raises `OperatorError`."""
         self.dns = DnsWatch(None if is_ip_address(config.mail_domain) else _dns_look(config, resolver))
         self.status = StatusService(
             mail_domain=config.mail_domain,
@@ -73,7 +75,14 @@ class Observation:
             meters=meters,
             sources=_sources(config, meters, observed, self.dns, shortage),
         )
-        self.readers = ControlService(status_socket_path(config), self._reading(), readers=STATUS_GROUP)
+        self._readers = ControlService(status_socket_path(config), self._reading(), readers=STATUS_GROUP)
+        address = config.metrics.listen
+        self._metrics = MetricsService(split_host_port(address), self.status.snapshot, meters) if address else None
+
+    def services(self, stop: asyncio.Event) -> list[Coroutine[Any, Any, None]]:
+        """What is to run until `stop`."""
+        metrics = [] if self._metrics is None else [self._metrics.run(stop)]
+        return [self._readers.run(stop), self.status.run(stop), self.dns.run(stop), *metrics]
 
     def commands(self) -> dict[str, Handler]:
         """What the control socket answers: all that can be read, and looking at the DNS now."""

@@ -223,9 +223,7 @@ class Supervisor:
                 expiry.run(self._stop),
                 *([notifier.run(self._stop)] if notifier is not None else []),
                 control.run(self._stop),
-                observation.readers.run(self._stop),
-                observation.status.run(self._stop),
-                observation.dns.run(self._stop),
+                *observation.services(self._stop),
                 self._keep_watchdog_quiet(),
             )
             self._services = [group.create_task(service) for service in running]

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from time import monotonic, process_time
+from time import monotonic, process_time, thread_time
 from typing import Final, Generic, TypeVar
 
 from chatmail import __version__
@@ -43,7 +43,7 @@ from chatmail.status_snapshot import (
     StoreState,
     encode_snapshot,
 )
-from chatmail.storage.census import AccountCensus, QueueCensus, StoreCensus
+from chatmail.storage.census import AccountCensus, Counted, QueueCensus, StoreCensus
 from chatmail.storage.history import HistoryFile
 from chatmail.storage.store import Direction, Store, TrafficOutcome
 from chatmail.storage.traffic import OTHER_DOMAINS
@@ -57,6 +57,7 @@ FRESH_SECONDS: Final = 0.5
 """Several who watch get the same snapshot."""
 COST_SHARE: Final = 500.0
 """What took a millisecond to count is kept for half a second, and so on: a fifth of a percent of one core each."""
+LONGEST_KEPT_SECONDS: Final = 300.0
 ERROR_SECONDS: Final = 600.0
 """How long an error of the disk is spoken of."""
 MINUTE: Final = timedelta(minutes=1)
@@ -82,7 +83,7 @@ class StatusSources:
 class _Kept(Generic[_T]):
     """A value that is asked for anew when it is older than `seconds`, or than its cost allows."""
 
-    ask: Callable[[], Awaitable[_T]]
+    ask: Callable[[], Awaitable[Counted[_T]]]
     seconds: float
     value: _T
     until: float = 0.0
@@ -91,11 +92,12 @@ class _Kept(Generic[_T]):
     async def get(self) -> _T:
         async with self.asking:
             if monotonic() >= self.until:
-                started = monotonic()
+                seconds = self.seconds
                 with suppress(StorageError):
-                    self.value = await self.ask()
-                ended = monotonic()
-                self.until = ended + max(self.seconds, COST_SHARE * (ended - started))
+                    counted = await self.ask()
+                    self.value = counted.value
+                    seconds = max(seconds, min(LONGEST_KEPT_SECONDS, COST_SHARE * counted.took_seconds))
+                self.until = monotonic() + seconds
         return self.value
 
 
@@ -124,7 +126,6 @@ class StatusService:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._mail_domain = mail_domain
-        self._data_dir = data_dir
         self._limits = limits
         self._store = store
         self._meters = meters
@@ -141,10 +142,10 @@ class StatusService:
         self._queue = _Kept(lambda: store.census.queue(LISTED_DESTINATIONS), 1.0, QueueCensus(0, 0, ()))
         self._amounts = _Kept(store.census.store, 10.0, StoreCensus(0, 0, 0, 0))
         self._push_counts = _Kept(store.census.push, 2.0, (0, 0))
-        self._peers: _Kept[tuple[PeerTraffic, ...]] = _Kept(self._count_peers, 5.0, ())
-        self._certificate = _Kept(self._read_certificate, 5.0, CertificateState())
-        self._machine = _Kept(self._read_machine, 1.0, Machine())
-        self._encoded = _Kept(self._encode, FRESH_SECONDS, b"")
+        self._peers: _Kept[tuple[PeerTraffic, ...]] = _Kept(_timed(self._count_peers), 5.0, ())
+        self._certificate = _Kept(_timed(sources.certificate), 5.0, CertificateState())
+        self._machine = _Kept(_timed(lambda: read_machine(data_dir)), 1.0, Machine())
+        self._encoded, self._encoded_until, self._encoding = b"", 0.0, asyncio.Lock()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Feel the pulse, and keep the history, until `stop`."""
@@ -186,7 +187,11 @@ class StatusService:
 
     async def encoded(self) -> bytes:
         """The snapshot as one line of JSON, up to `FRESH_SECONDS` old."""
-        return await self._encoded.get()
+        async with self._encoding:
+            if monotonic() >= self._encoded_until:
+                self._encoded = encode_snapshot(await self.snapshot())
+                self._encoded_until = monotonic() + FRESH_SECONDS
+            return self._encoded
 
     async def snapshot(self) -> StatusSnapshot:
         """One look, now."""
@@ -221,12 +226,9 @@ class StatusService:
         """By the hour."""
         return self._history.last_month(self._clock())
 
-    async def _encode(self) -> bytes:
-        return encode_snapshot(await self.snapshot())
-
     # --- its parts --------------------------------------------------------------------------------------------------
 
-    async def _count_accounts(self) -> AccountCensus:
+    async def _count_accounts(self) -> Counted[AccountCensus]:
         return await self._store.census.accounts(self._clock().date())
 
     async def _account_counts(self) -> AccountCounts:
@@ -271,12 +273,6 @@ class StatusService:
         oldest = destinations[0].oldest_queued_at if destinations else None
         return QueueState(census.items, census.domains, oldest, destinations)
 
-    async def _read_certificate(self) -> CertificateState:
-        return self._sources.certificate()
-
-    async def _read_machine(self) -> Machine:
-        return read_machine(self._data_dir)
-
     async def _machine_state(self) -> MachineState:
         machine = await self._machine.get()
         return MachineState(
@@ -309,7 +305,7 @@ class StatusService:
         waiting, tokens = await self._push_counts.get()
         return replace(self._sources.push(), waiting=waiting, device_tokens=tokens)
 
-    async def _count_peers(self) -> tuple[PeerTraffic, ...]:
+    def _count_peers(self) -> tuple[PeerTraffic, ...]:
         found: dict[str, dict[str, int]] = {}
         for count in self._store.traffic.counts():
             if count.domain == OTHER_DOMAINS:
@@ -337,6 +333,15 @@ _TRAFFIC_NAMES: Final = {
         TrafficOutcome.REFUSED: "refused_from",
     },
 }
+
+
+def _timed(question: Callable[[], _T]) -> Callable[[], Awaitable[Counted[_T]]]:
+    async def ask() -> Counted[_T]:
+        started = thread_time()
+        value = question()
+        return Counted(value, thread_time() - started)
+
+    return ask
 
 
 class _Pulse:

@@ -1,8 +1,8 @@
 """Counts over whole tables, for whoever watches the server: a few at a time, in a thread and over a connection of their
 own, so that nobody who delivers or reads waits for them.
 
-What they cost grows with the store (some ten milliseconds for 100,000 accounts); whoever asks again and again should
-look at what the last answer took.
+What they cost grows with the store (some ten milliseconds for 100,000 accounts), so each answer says what it took, for
+whoever asks again and again.
 """
 
 import asyncio
@@ -11,7 +11,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Final, TypeVar
+from time import thread_time
+from typing import Final, Generic, TypeVar
 
 from chatmail.errors import StorageError
 from chatmail.storage.database import Reader
@@ -19,6 +20,14 @@ from chatmail.storage.layout import DataLayout
 
 _CACHE_BYTES: Final = 1 << 20
 _T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Counted(Generic[_T]):
+    """An answer, and the processor time it took."""
+
+    value: _T
+    took_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,19 +81,19 @@ class Census:
         self._thread = ThreadPoolExecutor(1, "chatmail-census")
         self._reader: Reader | None = None
 
-    async def accounts(self, today: date) -> AccountCensus:
+    async def accounts(self, today: date) -> Counted[AccountCensus]:
         """Count accounts."""
         return await self._ask(lambda reader: _accounts(reader, today.toordinal()))
 
-    async def queue(self, limit: int) -> QueueCensus:
+    async def queue(self, limit: int) -> Counted[QueueCensus]:
         """Count what waits, naming up to `limit` domains."""
         return await self._ask(lambda reader: _queue(reader, limit))
 
-    async def store(self) -> StoreCensus:
+    async def store(self) -> Counted[StoreCensus]:
         """Count messages and bytes; reads the index of all messages, and the names of all files."""
         return await self._ask(self._store)
 
-    async def push(self) -> tuple[int, int]:
+    async def push(self) -> Counted[tuple[int, int]]:
         """Notifications that wait, and device tokens of all accounts."""
         return await self._ask(_push)
 
@@ -94,9 +103,14 @@ class Census:
         if self._reader is not None:
             self._reader.close()
 
-    async def _ask(self, question: Callable[[Reader], _T]) -> _T:
+    async def _ask(self, question: Callable[[Reader], _T]) -> Counted[_T]:
+        def work() -> Counted[_T]:
+            started = thread_time()
+            value = question(self._open())
+            return Counted(value, thread_time() - started)
+
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: question(self._open()))
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
         except RuntimeError:
             raise StorageError("the store is closed") from None
 

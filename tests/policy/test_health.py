@@ -94,7 +94,12 @@ def test_what_is_only_recommended_in_the_dns_or_not_known_yet_troubles_nobody(dn
             "has expired",
         ),
         ({"certificate": replace(CERTIFICATE, days_left=9.4)}, "certificate_expiring", HealthLevel.DEGRADED, "9 days"),
-        ({"certificate": replace(CERTIFICATE, days_left=1.0)}, "certificate_expiring", HealthLevel.DEGRADED, "24 hours"),
+        (
+            {"certificate": replace(CERTIFICATE, days_left=1.0)},
+            "certificate_expiring",
+            HealthLevel.DEGRADED,
+            "24 hours",
+        ),
         (
             {"certificate": replace(CERTIFICATE, failures=2, last_error="Port 80 is closed.")},
             "certificate_renewal_fails",
@@ -119,7 +124,12 @@ def test_what_is_only_recommended_in_the_dns_or_not_known_yet_troubles_nobody(dn
             HealthLevel.DEGRADED,
             "does not fit",
         ),
-        ({"certificate": replace(CERTIFICATE, clock="The clock is late.")}, "clock_wrong", HealthLevel.DEGRADED, "late"),
+        (
+            {"certificate": replace(CERTIFICATE, clock="The clock is late.")},
+            "clock_wrong",
+            HealthLevel.DEGRADED,
+            "late",
+        ),
         (
             {"dns": DnsState(NOW, "wrong", (DnsRecordState("chat.example", "MX", "missing", True),))},
             "dns_wrong",
@@ -136,7 +146,12 @@ def test_what_is_only_recommended_in_the_dns_or_not_known_yet_troubles_nobody(dn
         ({"push": PushState("failing", failures_in_a_row=2)}, "", HealthLevel.FINE, ""),
         ({"sessions": SessionCounts(imap=100, imap_limit=100)}, "imap_full", HealthLevel.BROKEN, "All 100 IMAP"),
         ({"sessions": SessionCounts(imap=95, imap_limit=100)}, "imap_nearly_full", HealthLevel.DEGRADED, "95 of 100"),
-        ({"sessions": SessionCounts(mx=60, submission=40, smtp_limit=100)}, "smtp_full", HealthLevel.BROKEN, "100 SMTP"),
+        (
+            {"sessions": SessionCounts(mx=60, submission=40, smtp_limit=100)},
+            "smtp_full",
+            HealthLevel.BROKEN,
+            "100 SMTP",
+        ),
         (
             {"machine": replace(FINE.machine, open_files=950)},
             "open_files",

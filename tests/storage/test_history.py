@@ -34,9 +34,7 @@ def test_an_hour_sums_counts_and_keeps_the_worst_latency_and_the_last_state(tmp_
     history = HistoryFile(tmp_path / "history")
     for number, latency in enumerate((1.5, 9.25, None)):
         history.add_minute(
-            HistoryPoint(
-                NOON + number * MINUTE, outbound=2, refused=1, queue_items=5 - number, exists_p99_ms=latency
-            )
+            HistoryPoint(NOON + number * MINUTE, outbound=2, refused=1, queue_items=5 - number, exists_p99_ms=latency)
         )
     (hour,) = history.last_month(NOON + 5 * MINUTE).points
     assert hour == HistoryPoint(NOON, outbound=6, refused=3, queue_items=3, exists_p99_ms=9.25)
