@@ -59,7 +59,7 @@ def exposed() -> dict[str, dict[str, float]]:
     """All samples: name, then labels as text, then value."""
     text = render(SNAPSHOT, loaded_meters())[0].decode()
     samples: dict[str, dict[str, float]] = {}
-    for family in text_string_to_metric_families(text):
+    for family in text_string_to_metric_families(text):  # type: ignore[no-untyped-call]
         for sample in family.samples:
             labels = ",".join(f"{name}={value}" for name, value in sample.labels.items())
             samples.setdefault(sample.name, {})[labels] = sample.value
