@@ -132,7 +132,8 @@ def seal(raw: Path, target: Path, architecture: str) -> None:
     """Write shiv's zipapp again: sorted, with one time and fixed permissions, and with our first code in front."""
     moment = time.gmtime(build_time())[:6]
     with zipfile.ZipFile(raw) as packed, target.open("wb") as file:
-        entries = {info.filename: packed.read(info) for info in packed.infolist()}
+        names = [info.filename for info in packed.infolist() if not info.filename.startswith("_bootstrap/")]
+        entries = {name: packed.read(name) for name in names}
         entries["__main__.py"] = (ROOT / "zipapp_main.py").read_bytes()
         entries["architecture"] = architecture.encode()
         file.write(b"#!/usr/bin/env python3\n")

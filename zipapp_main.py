@@ -1,8 +1,8 @@
 """The first code the built file runs: its `__main__.py`, packed there by `build.py`.
 
 Refuses interpreters the file does not carry extension modules for, chooses a cache folder that only its owner can
-write, unpacks the packages into it once (extension modules cannot be loaded from inside a zip) and hands over to shiv's
-bootstrap. Whoever can write into the cache chooses what code runs, so the folder and everything above it must belong to
+write, unpacks the packages into it once (extension modules cannot be loaded from inside a zip) and hands over to what
+is there. Whoever can write into the cache chooses what code runs, so the folder and everything above it must belong to
 this user or root, and nobody else may write there. An installed file runs from what root unpacked beside it instead.
 Standard library only, and syntax that an old Python can still read, so that it gets a sentence instead of a traceback.
 It imports nothing of chatmail.
@@ -13,6 +13,7 @@ import importlib
 import importlib.machinery
 import json
 import os
+import posixpath
 import shutil
 import stat
 import sys
@@ -30,24 +31,27 @@ class CannotStart(Exception):
 def main() -> None:
     """Unpack if needed, then run the entry point."""
     archive = Path(sys.argv[0])
-    installed = installed_packages(archive)
-    if installed is not None:
-        sys.path.insert(0, str(installed))
-        importlib.import_module("chatmail.__main__").main()
-        return
     try:
-        with zipfile.ZipFile(archive) as packed:
-            check_interpreter(packed.read("architecture").decode())
-            build_id = json.loads(packed.read("environment.json").decode())["build_id"]
-            root = cache_root()
-            # The name under which shiv's bootstrap looks for it.
-            unpack(packed, root / f"{archive.resolve().name}_{build_id}")
+        packages = installed_packages(archive) or unpacked_packages(archive)
     except CannotStart as problem:
         sys.exit(f"chatmail: {problem}")
     except zipfile.BadZipFile as problem:
         sys.exit(f"chatmail: {archive} is damaged ({problem}); copy it again.")
-    os.environ["SHIV_ROOT"] = str(root)
-    importlib.import_module("_bootstrap").bootstrap()
+    # Not shiv's bootstrap: it would read the archive once more, and keep 4 MiB for as long as the server runs.
+    sys.path.insert(0, str(packages))
+    importlib.import_module("chatmail.__main__").main()
+
+
+def unpacked_packages(archive: Path) -> Path:
+    """The packages in the cache, unpacked by this start or an earlier one. Raises `CannotStart`."""
+    with zipfile.ZipFile(archive) as packed:
+        check_interpreter(packed.read("architecture").decode())
+        build_id = json.loads(packed.read("environment.json").decode())["build_id"]
+        folder = cache_root() / f"{archive.resolve().name}_{build_id}"
+        unpack(packed, folder)
+    # Nobody else can write there, and nobody edits there: what one start compiles, the next ones need not.
+    sys.dont_write_bytecode = False
+    return folder / PACKAGES
 
 
 def installed_packages(archive: Path) -> "Path | None":
@@ -194,7 +198,11 @@ def extract(packed: zipfile.ZipFile, folder: Path) -> None:
     """Write the packages below `folder` and to the disk; on a full disk nothing is left behind."""
     shutil.rmtree(folder, ignore_errors=True)
     try:
-        packed.extractall(folder, [name for name in packed.namelist() if name.startswith(PACKAGES)])
+        names = [name for name in packed.namelist() if name.startswith(PACKAGES)]
+        packed.extractall(folder, names)
+        # Made here, for the owner alone: what starts with another umask compile goes into them.
+        for package in {posixpath.dirname(name) for name in names if name.endswith(".py")}:
+            (folder / package / "__pycache__").mkdir()
     except OSError:
         shutil.rmtree(folder, ignore_errors=True)
         raise

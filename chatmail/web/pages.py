@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
 from importlib.resources import files
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
 
 from chatmail.config import MIB, Config
@@ -18,6 +17,9 @@ from chatmail.invite_link import qr_svg, web_url
 from chatmail.web.autoconfig import imap_ports, smtp_ports
 from chatmail.web.languages import LANGUAGES, texts_of
 from chatmail.web.messages import Registration
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 APP_LINKS: Final = (
     ("Android (F-Droid)", "https://f-droid.org/packages/com.b44t.messenger/"),
@@ -46,7 +48,9 @@ def asset(name: str) -> bytes:
 
 
 @cache
-def _environment() -> Environment:
+def _environment() -> "Environment":
+    from jinja2 import DictLoader, Environment, StrictUndefined  # 2.5 MiB that the first page brings, not the start
+
     templates = {name: asset(name).decode() for name in _TEMPLATES}
     return Environment(
         loader=DictLoader(templates),

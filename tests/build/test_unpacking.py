@@ -13,8 +13,8 @@ import pytest
 import zipapp_main
 from tests.support.tools import require_root
 
-BOOTSTRAP = "import os\ndef bootstrap():\n    print(os.environ['SHIV_ROOT'])\n"
-"""Stands for shiv's, and tells where it was told to look."""
+PROGRAM = "from pathlib import Path\ndef main():\n    print(Path(__file__).resolve().parents[3])\n"
+"""Stands for chatmail's, and tells from which cache folder it runs."""
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def small_pyz(tmp_path: Path) -> Path:
         packed.write(sources / "zipapp_main.py", "__main__.py")
         packed.writestr("architecture", os.uname().machine)
         packed.writestr("environment.json", '{"build_id": "b1"}')
-        packed.writestr("_bootstrap.py", BOOTSTRAP)
+        packed.writestr("site-packages/chatmail/__main__.py", PROGRAM)
         packed.writestr("site-packages/packed_module.py", "")
         packed.writestr("site-packages/ballast.bin", os.urandom(300_000))
     return path
@@ -56,6 +56,16 @@ def test_the_cache_is_made_for_its_owner_alone(small_pyz: Path, tmp_path: Path) 
     for path in [cache, *cache.rglob("*")]:
         assert not stat.S_IMODE(path.stat().st_mode) & 0o077, path
     assert (cache / "small.pyz_b1" / "site-packages" / "packed_module.py").is_file()
+
+
+def test_what_one_start_compiles_the_next_ones_need_not(small_pyz: Path, tmp_path: Path) -> None:
+    result = start(small_pyz, tmp_path / "cache", PYTHONDONTWRITEBYTECODE="1")
+    assert result.returncode == 0
+    compiled = list((tmp_path / "cache").glob("small.pyz_b1/site-packages/chatmail/__pycache__/__main__.*.pyc"))
+    assert len(compiled) == 1
+    before = compiled[0].stat()
+    assert start(small_pyz, tmp_path / "cache").returncode == 0
+    assert compiled[0].stat() == before
 
 
 def test_a_cache_that_others_could_have_written_is_refused(small_pyz: Path, tmp_path: Path) -> None:
