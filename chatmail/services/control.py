@@ -33,7 +33,8 @@ _PEER_CREDENTIALS: Final = struct.Struct("3i")
 _SO_PEERGROUPS: Final = 59
 """socket(7), since Linux 4.13; the module `socket` has no name for it."""
 _GROUP: Final = struct.Struct("I")
-_MAX_GROUPS: Final = 1024
+_MAX_GROUPS: Final = 256
+"""All that Python lets be asked for; who is in more groups is no reader."""
 _NOT_A_READER: Final = (
     "Only root and members of the group {0} may look at the server: adduser NAME {0}, then log in anew."
 )
