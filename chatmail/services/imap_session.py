@@ -2,8 +2,8 @@
 
 Implementation notes, for all of `imap_session_*.py`:
 
-- One command at a time. `execute` awaits the store, writes untagged responses, then says what changed meanwhile in the
-  selected mailbox, then the tagged response.
+- One command at a time. `execute` first announces what has come (so that SEARCH finds new mail), awaits the store,
+  writes untagged responses, then says what changed meanwhile in the selected mailbox, then the tagged response.
 - Changes come from the store's broadcast in the tick of the commit. They go into the session's view, and out at once
   while the client idles, else at the end of the command. Own work carries the session as `origin`: its flag changes
   were answered by the command and are not repeated.
@@ -86,6 +86,7 @@ class ImapSession:
     async def execute(self, tag: str, command: Command) -> None:
         """Execute one command and answer it. Raises `SessionEnd`."""
         state = self.state
+        state.send_updates(allow_expunge=False)
         state.is_busy = True
         try:
             response = await self._answer(tag, command)

@@ -88,8 +88,8 @@ async def _answer_batch(
         unseen = [record.uid for record in records if SEEN not in record.flags]
         if unseen:
             records = await _mark_seen(state, selected, records, unseen)
-            if FetchAttribute.FLAGS not in items:
-                plan = FetchPlan((*items, FetchAttribute.FLAGS))
+            told = (FetchAttribute.FLAGS, FetchAttribute.MODSEQ) if state.condstore else (FetchAttribute.FLAGS,)
+            plan = FetchPlan((*items, *told))
     headers = await state.context.store.mailboxes.headers({r.body_id for r in records}) if plan.needs_header else {}
     account_id = state.require_account()
     for number, record in enumerate(records, 1):

@@ -10,7 +10,15 @@ from typing import Final
 
 from chatmail.imap import commands
 from chatmail.imap.fetch_response import FetchedMessage, fetch_flags, fetch_modseq
-from chatmail.imap.response_codes import EXPUNGEISSUED, LIMIT, OVERQUOTA, copy_uid, highest_modseq, modified
+from chatmail.imap.response_codes import (
+    EXPUNGEISSUED,
+    LIMIT,
+    OVERQUOTA,
+    ResponseCode,
+    copy_uid,
+    highest_modseq,
+    modified,
+)
 from chatmail.imap.responses import StatusResponse, ok
 from chatmail.imap.sequence_set import SequenceSet, UidSet
 from chatmail.mail.changes import SYSTEM_FLAGS, Flag, Uid
@@ -80,10 +88,15 @@ async def expunge(state: SessionState, tag: str, command: commands.Expunge) -> S
     uids = None if command.messages is None else state.resolve(command.messages)
     mailboxes = state.context.store.mailboxes
     gone = await mailboxes.expunge(selected.mailbox.mailbox_id, uids, origin=state)
-    if gone and state.condstore:
-        counts = await mailboxes.status(selected.mailbox.mailbox_id)
-        return ok(tag, "Expunge completed", highest_modseq(counts.highest_modseq))
-    return ok(tag, "Expunge completed")
+    return ok(tag, "Expunge completed", await modseq_after(state, selected) if gone else None)
+
+
+async def modseq_after(state: SessionState, selected: Selected) -> ResponseCode | None:
+    """What an answer says after messages went, to those who keep count (RFC 7162 §3.2.7, §3.2.8; RFC 6851 §4.4)."""
+    if not state.condstore:
+        return None
+    counts = await state.context.store.mailboxes.status(selected.mailbox.mailbox_id)
+    return highest_modseq(counts.highest_modseq)
 
 
 async def copy(state: SessionState, tag: str, command: commands.Copy) -> StatusResponse:
@@ -104,4 +117,4 @@ async def copy(state: SessionState, tag: str, command: commands.Copy) -> StatusR
         return ok(tag, f"{name} completed", code)
     # The client has to learn the new UIDs before the old ones go (RFC 6851 §4.3).
     state.send(ok(None, "Moved", code))
-    return ok(tag, f"{name} completed")
+    return ok(tag, f"{name} completed", await modseq_after(state, selected))

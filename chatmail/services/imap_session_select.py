@@ -1,6 +1,7 @@
 """SELECT, EXAMINE, CLOSE, UNSELECT, and the resynchronisation of QRESYNC. RFC 9051 §6.3.2, §6.4.1-2; RFC 7162 §3.2."""
 
 from bisect import bisect_right
+from collections.abc import Sequence
 
 from chatmail.imap import commands
 from chatmail.imap.fetch_response import FetchedMessage, fetch_flags, fetch_modseq
@@ -18,7 +19,8 @@ from chatmail.imap.response_codes import (
 )
 from chatmail.imap.responses import Exists, FlagsDefined, RecentCount, StatusResponse, Vanished, ok
 from chatmail.imap.sequence_set import Range, UidSet, ranges_of
-from chatmail.mail.changes import SEEN, SYSTEM_FLAGS, Flag, ModSeq, SeqNum
+from chatmail.mail.changes import SEEN, SYSTEM_FLAGS, Flag, ModSeq, SeqNum, Uid
+from chatmail.services.imap_session_messages import modseq_after
 from chatmail.services.imap_session_names import mailbox_object_id, tell_name
 from chatmail.services.imap_session_state import CommandRefused, Selected, SessionState
 from chatmail.storage.store import MailboxSnapshot
@@ -130,9 +132,10 @@ async def close(state: SessionState, tag: str, command: commands.Close) -> Statu
     r"""CLOSE: take out what is `\Deleted`, without a word about it, unless the mailbox was opened read-only."""
     selected = state.require_selected()
     state.deselect()
+    gone: Sequence[Uid] = ()
     if not selected.read_only:
-        await state.context.store.mailboxes.expunge(selected.mailbox.mailbox_id, origin=state)
-    return ok(tag, "Close completed")
+        gone = await state.context.store.mailboxes.expunge(selected.mailbox.mailbox_id, origin=state)
+    return ok(tag, "Close completed", await modseq_after(state, selected) if gone else None)
 
 
 async def unselect(state: SessionState, tag: str, command: commands.Unselect) -> StatusResponse:

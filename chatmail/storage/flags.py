@@ -24,11 +24,19 @@ def decode_flags(mask: int, keywords: str) -> Flags:
 
 
 def combine_flags(old: Flags, mode: FlagsMode, flags: Flags) -> Flags:
-    """What STORE makes of `old` (RFC 9051 §6.4.6)."""
+    """What STORE makes of `old` (RFC 9051 §6.4.6). Names compare in any case (§2.3.2), and the first spelling stays."""
     match mode:
         case FlagsMode.REPLACE:
-            return flags
+            return _distinct(old, flags)
         case FlagsMode.ADD:
-            return old | flags
+            return old | _distinct(old, flags)
         case FlagsMode.REMOVE:
-            return old - flags
+            return old - _distinct(old, flags)
+
+
+def _distinct(old: Flags, flags: Flags) -> Flags:
+    """`flags` as they are spelled in `old`, or else in one way."""
+    if flags <= _BITS.keys():
+        return flags
+    known = {flag.lower(): flag for flag in old}
+    return frozenset(known.setdefault(flag.lower(), flag) for flag in sorted(flags))

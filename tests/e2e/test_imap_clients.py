@@ -1,4 +1,4 @@
-"""IMAP clients of others against the built file: mbsync, OfflineIMAP, getmail, curl and Python's imaplib.
+"""IMAP clients of others against the built file: mbsync, OfflineIMAP, getmail, mutt, curl, imaplib and imap_tools.
 
 A mailbox here holds OpenPGP messages, as nothing else may be stored; what clients upload is such, too.
 """
@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
 
+import imap_tools
 import pytest
 
-from tests.support.imap_clients import Account, Maildir, run, run_until
+from tests.support.imap_clients import Account, Maildir, name_of, run, run_on_terminal, run_until
 from tests.support.mail_client import accept_any_certificate
 from tests.support.relay import ServedRelay
 from tests.support.tools import require_tool
@@ -140,6 +141,46 @@ def test_getmail_fetches_everything_and_deletes_it_from_the_server(account: Acco
     assert account.names() == []
 
 
+# --- mutt -----------------------------------------------------------------------------------------------------------
+
+
+def mutt(account: Account, name: str, keys: str) -> list[str]:
+    """The command line of mutt or neomutt that presses `keys` on INBOX and quits."""
+    config = account.folder / "muttrc"
+    config.write_text(
+        f"set imap_user = '{account.credentials.address}'\nset imap_pass = '{account.credentials.password}'\n"
+        f"set folder = 'imaps://{account.relay.host}:{account.port}/'\nset spoolfile = '+INBOX'\n"
+        f"set certificate_file = '{account.certificate}'\nset ssl_verify_host = no\nset ssl_force_tls = yes\n"
+        f"set imap_idle = yes\nset imap_condstore = yes\nset imap_qresync = yes\n"
+        f"set header_cache = '{account.folder}/cache'\n"
+        "set confirmcreate = no\nset confirmappend = no\nset delete = yes\nset quit = yes\nset wait_key = no\n"
+        f"set mark_old = no\npush '{keys}<sync-mailbox><quit>'\n"
+    )
+    return [require_tool(name), "-n", "-F", str(config)]
+
+
+@pytest.mark.parametrize("name", ["mutt", "neomutt"])
+def test_mutt_flags_files_and_deletes_messages(account: Account, name: str) -> None:
+    account.receive([f"far-{number}" for number in range(1, 5)])
+    keys = (
+        "<delete-pattern>~i far-1@<enter>"
+        "<tag-pattern>~i far-2@<enter><tag-prefix><flag-message>"
+        "<untag-pattern>~A<enter><limit>~i far-3@<enter><copy-message>=Archive<enter><limit>~A<enter>"
+        "<delete-pattern>~i far-4@<enter><undelete-pattern>~i far-4@<enter>"
+    )
+    run_on_terminal(mutt(account, name, keys), account.folder)
+    assert [flags for named, flags in account.flags_by_name() if named == "far-2"] == [FLAGGED]
+    assert account.names() == ["far-2", "far-3", "far-4"]
+    assert account.names("Archive") == ["far-3"]
+
+    with account.observer() as observer:
+        observer.select("INBOX")
+        observer.store("3", "+FLAGS", r"\Deleted")
+        observer.expunge()
+    run_on_terminal(mutt(account, name, "<delete-pattern>~i far-2@<enter>"), account.folder)
+    assert account.names() == ["far-3"]
+
+
 # --- curl -----------------------------------------------------------------------------------------------------------
 
 
@@ -209,3 +250,44 @@ def test_imaplib_logs_in_by_authenticate_and_enables_extensions(account: Account
         assert "CONDSTORE" in repr(data(client.capability()))
         data(client.enable("CONDSTORE"))
         data(client.select("INBOX"))
+
+
+# --- imap_tools -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def box(account: Account) -> Iterator[imap_tools.BaseMailBox]:
+    """imap_tools, logged in, with INBOX."""
+    mailbox = imap_tools.MailBox(account.relay.host, account.port, ssl_context=accept_any_certificate())
+    with mailbox.login(account.credentials.address, account.credentials.password) as logged_in:
+        yield logged_in
+
+
+def test_imap_tools_fetches_flags_moves_and_deletes(account: Account, box: imap_tools.BaseMailBox) -> None:
+    account.receive(["one", "two", "three"])
+    messages = list(box.fetch(imap_tools.AND(seen=False), mark_seen=False, bulk=True))
+    assert [name_of(message.obj.as_bytes()) for message in messages] == ["one", "two", "three"]
+    uids = [message.uid for message in messages if message.uid]
+    assert {message.obj.get_content_type() for message in messages} == {"multipart/encrypted"}
+    box.flag(uids[:2], imap_tools.MailMessageFlags.FLAGGED, True)
+    assert box.uids(imap_tools.AND(flagged=True)) == uids[:2]
+    box.folder.create("Käse/Alt")
+    box.move(uids[0], "Käse/Alt")
+    box.copy(uids[1], "Käse/Alt")
+    box.delete(uids[1])
+    assert account.names() == ["three"]
+    assert [folder.name for folder in box.folder.list("", "K*")] == ["Käse", "Käse/Alt"]
+    assert box.folder.status("Käse/Alt")["MESSAGES"] == 2
+    box.append(account.message("four"), "INBOX", flag_set=[imap_tools.MailMessageFlags.SEEN])
+    assert dict(account.flags_by_name())["four"] == SEEN
+    box.folder.rename("Käse/Alt", "Käse/Älter")
+    box.folder.delete("Käse/Älter")
+    assert not box.folder.exists("Käse/Älter")
+
+
+def test_imap_tools_hears_of_new_mail_in_idle(account: Account, box: imap_tools.BaseMailBox) -> None:
+    box.idle.start()  # type: ignore[no-untyped-call]
+    account.receive(["new"])
+    assert b"* 1 EXISTS" in box.idle.poll(timeout=20)
+    box.idle.stop()  # type: ignore[no-untyped-call]
+    assert box.numbers() == ["1"]

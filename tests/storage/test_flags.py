@@ -25,3 +25,10 @@ def test_modes() -> None:
     assert combine_flags(old, FlagsMode.REPLACE, flags) == {DELETED}
     assert combine_flags(old, FlagsMode.ADD, flags) == {SEEN, DELETED}
     assert combine_flags(old | flags, FlagsMode.REMOVE, flags) == {SEEN}
+
+
+def test_keywords_compare_in_any_case_and_keep_their_first_spelling() -> None:
+    old = frozenset({Flag("$Work"), SEEN})
+    assert combine_flags(old, FlagsMode.ADD, frozenset({Flag("$work"), Flag("$New")})) == old | {Flag("$New")}
+    assert combine_flags(old, FlagsMode.REMOVE, frozenset({Flag("$WORK")})) == {SEEN}
+    assert combine_flags(old, FlagsMode.REPLACE, frozenset({Flag("$WORK"), Flag("a"), Flag("A")})) == {"$Work", "A"}

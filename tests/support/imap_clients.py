@@ -3,9 +3,12 @@
 import asyncio
 import imaplib
 import os
+import pty
 import re
+import select
 import ssl
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -132,6 +135,25 @@ def run(command: Sequence[str], folder: Path) -> str:
     said = done.stdout.decode(errors="replace") + done.stderr.decode(errors="replace")
     assert done.returncode == 0, said
     return done.stdout.decode(errors="replace")
+
+
+def run_on_terminal(command: Sequence[str], folder: Path) -> None:
+    """Run a client that wants a screen to its end; what it painted is in the message if it fails."""
+    environment = {**os.environ, "HOME": str(folder), "TERM": "xterm", "LINES": "40", "COLUMNS": "120"}
+    ours, theirs = pty.openpty()
+    painted = bytearray()
+    with subprocess.Popen(command, cwd=folder, env=environment, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        deadline = time.monotonic() + CLIENT_SECONDS
+        try:
+            while select.select([ours], [], [], max(deadline - time.monotonic(), 0))[0]:
+                painted += os.read(ours, 65536)
+        except OSError:  # the client has closed its end
+            process.wait(timeout=CLIENT_SECONDS)
+        finally:
+            process.kill()
+            os.close(ours)
+    assert process.returncode == 0, painted.decode(errors="replace")[-3000:]
 
 
 def run_until(command: Sequence[str], folder: Path, pattern: str, count: int) -> bool:
