@@ -7,7 +7,6 @@ from chatmail.imap import commands
 from chatmail.imap.fetch_response import FetchedMessage, fetch_flags, fetch_modseq
 from chatmail.imap.response_codes import (
     CLOSED,
-    NOPERM,
     READ_ONLY,
     READ_WRITE,
     highest_modseq,
@@ -17,7 +16,7 @@ from chatmail.imap.response_codes import (
     uid_validity,
     unseen,
 )
-from chatmail.imap.responses import Exists, FlagsDefined, RecentCount, StatusResponse, Vanished, ok
+from chatmail.imap.responses import Condition, Exists, FlagsDefined, RecentCount, StatusResponse, Vanished, ok
 from chatmail.imap.sequence_set import Range, UidSet, ranges_of
 from chatmail.mail.changes import SEEN, SYSTEM_FLAGS, Flag, ModSeq, SeqNum, Uid
 from chatmail.services.imap_session_messages import modseq_after
@@ -29,7 +28,7 @@ from chatmail.storage.store import MailboxSnapshot
 async def select(state: SessionState, tag: str, command: commands.Select) -> StatusResponse:
     """SELECT and EXAMINE. A mailbox selected before is left even if this one cannot be opened."""
     if command.qresync is not None and not state.qresync:
-        raise CommandRefused("Please ENABLE QRESYNC first", NOPERM)
+        raise CommandRefused("Please ENABLE QRESYNC first", condition=Condition.BAD)
     await state.check_login()
     was_selected = state.selected is not None
     state.deselect()

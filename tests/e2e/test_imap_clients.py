@@ -146,6 +146,7 @@ def test_getmail_fetches_everything_and_deletes_it_from_the_server(account: Acco
 
 def mutt(account: Account, name: str, keys: str) -> list[str]:
     """The command line of mutt or neomutt that presses `keys` on INBOX and quits."""
+    program = require_tool("neomutt") if name == "neomutt" else require_tool("mutt")
     config = account.folder / "muttrc"
     config.write_text(
         f"set imap_user = '{account.credentials.address}'\nset imap_pass = '{account.credentials.password}'\n"
@@ -156,7 +157,7 @@ def mutt(account: Account, name: str, keys: str) -> list[str]:
         "set confirmcreate = no\nset confirmappend = no\nset delete = yes\nset quit = yes\nset wait_key = no\n"
         f"set mark_old = no\npush '{keys}<sync-mailbox><quit>'\n"
     )
-    return [require_tool(name), "-n", "-F", str(config)]
+    return [program, "-n", "-F", str(config)]
 
 
 @pytest.mark.parametrize("name", ["mutt", "neomutt"])

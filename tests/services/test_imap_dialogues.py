@@ -1,6 +1,7 @@
 """Plays every `tests/dialogues/*.imap` against the service, over TLS; the form is in `tests.support.dialogue`.
 
 Comments prepare it: `# imap: KEY …` switches keys of `[imap]` on, `# mail: N` delivers N messages to alice,
+`# corpus: NAME …` those files of `tests/corpus/imap`,
 `# login: alice bob` logs clients in beforehand (in the order in which they first speak), and `# select: INBOX -` has
 them select a mailbox. Alice exists.
 """
@@ -14,6 +15,7 @@ from chatmail.config import ImapConfig
 from tests.support.dialogue import DIALOGUES, play
 from tests.support.imap import ImapPeer, ImapServer, imap_server, plain_message
 
+CORPUS = DIALOGUES.parent / "corpus" / "imap"
 FILES = sorted(DIALOGUES.glob("*.imap"))
 
 
@@ -27,6 +29,8 @@ async def prepare(server: ImapServer, text: str) -> list[ImapPeer]:
     (await server.logged_in("alice")).hang_up()
     for number in range(int((directive(text, "mail") or ["0"])[0])):
         await server.deliver(plain_message(f"message{number + 1}"))
+    for name in directive(text, "corpus"):
+        await server.deliver((CORPUS / f"{name}.eml").read_bytes())
     clients = [await server.logged_in(name) for name in directive(text, "login")]
     for client, mailbox in zip(clients, directive(text, "select"), strict=False):
         if mailbox != "-":
