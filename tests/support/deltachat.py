@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import warnings
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,6 +52,30 @@ def _with_hosts(server: Path, folder: Path, hosts: Mapping[str, str]) -> Path:
     script.write_text(f"#!/bin/sh\nexec {require_tool('unshare')} --mount sh -c {quote(inner)}\n")
     script.chmod(0o700)
     return script
+
+
+def card_of(address: str) -> str:
+    """The vCard of somebody at `address` who has a fresh OpenPGP key, and no client that anybody would see."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of modules and algorithms that are about to go
+        import pgpy  # type: ignore[import-untyped]
+        from pgpy import constants
+
+        key = pgpy.PGPKey.new(constants.PubKeyAlgorithm.EdDSA, constants.EllipticCurveOID.Ed25519)
+        subkey = pgpy.PGPKey.new(constants.PubKeyAlgorithm.ECDH, constants.EllipticCurveOID.Curve25519)
+        key.add_uid(
+            pgpy.PGPUID.new("", email=address),
+            usage={constants.KeyFlags.Sign, constants.KeyFlags.Certify},
+            hashes=[constants.HashAlgorithm.SHA256],
+            ciphers=[constants.SymmetricKeyAlgorithm.AES256],
+            compression=[constants.CompressionAlgorithm.Uncompressed],
+        )
+        key.add_subkey(subkey, usage={constants.KeyFlags.EncryptCommunications})
+    encoded = b64encode(bytes(key.pubkey)).decode()
+    return (
+        f"BEGIN:VCARD\r\nVERSION:4.0\r\nEMAIL:{address}\r\nFN:{address}\r\n"
+        f"KEY:data:application/pgp-keys;base64\\,{encoded}\r\nEND:VCARD\r\n"
+    )
 
 
 class Phone:
