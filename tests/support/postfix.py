@@ -6,6 +6,7 @@ keeps the mail of its people in maildirs. Both see the test's name server in pla
 
 import os
 import shutil
+import signal
 import smtplib
 import subprocess
 from base64 import b64encode
@@ -240,7 +241,8 @@ class Postfix:
     def stop(self) -> None:
         """End all."""
         for process in reversed(self._processes):
-            os.killpg(process.pid, 15)
+            # OpenDKIM has nothing to lose, and takes seconds to hear a polite signal.
+            os.killpg(process.pid, signal.SIGKILL if "opendkim" in str(process.args) else signal.SIGTERM)
             process.wait(timeout=20)
         self._processes.clear()
         shutil.rmtree(self.folder)
