@@ -13,6 +13,7 @@ from typing import Final
 from chatmail.config import Config, LimitsConfig
 
 _MEMINFO: Final = Path("/proc/meminfo")
+_LOADAVG: Final = Path("/proc/loadavg")
 _PLENTY: Final = 1 << 62
 
 
@@ -27,8 +28,17 @@ class SystemLoad:
 
 def read_system_load(data_dir: Path) -> SystemLoad:
     """Measure now; takes some ten microseconds."""
-    load_per_cpu = os.getloadavg()[0] / (os.cpu_count() or 1)
+    load_per_cpu = load_1m() / (os.cpu_count() or 1)
     return SystemLoad(load_per_cpu, _available_memory_bytes(), _free_disk_bytes(data_dir))
+
+
+def load_1m() -> float:
+    """How many processes wanted to run, over the last minute."""
+    try:
+        # In a container this file may tell the container's own load, which the system call never does.
+        return float(_LOADAVG.read_text("ascii").split()[0])
+    except (OSError, ValueError, IndexError):
+        return os.getloadavg()[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from chatmail.log import Log, new_connection_id, set_level
+from chatmail.log import Log, new_connection_id, set_level, silenced
 
 log = Log("smtp")
 
@@ -42,6 +42,13 @@ def test_what_is_below_the_level_is_not_written(capsys: pytest.CaptureFixture[st
     set_level("error")
     log.warning("nor_this")
     log.error("this")
+    assert [line.split()[3] for line in capsys.readouterr().err.splitlines()] == ["this"]
+
+
+def test_silence_ends(capsys: pytest.CaptureFixture[str]) -> None:
+    with silenced():
+        log.error("not_this")
+    log.info("this")
     assert [line.split()[3] for line in capsys.readouterr().err.splitlines()] == ["this"]
 
 

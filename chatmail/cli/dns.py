@@ -32,14 +32,16 @@ def zone(config_path: str, as_json: bool) -> None:
 def records(config_path: str, as_json: bool) -> None:
     """Print the records as the web forms of registrars want them."""
     from chatmail.dns.zone import render_forms
+    from chatmail.installation.naming import form_zone
 
     config = read_config(config_path)
-    _print_records(config, as_json, lambda records: render_forms(records, config.mail_domain))
+    _print_records(config, as_json, lambda records: render_forms(records, form_zone(config)))
 
 
 def _print_records(config: Config, as_json: bool, render: Callable[[Sequence[DnsRecord]], str]) -> None:
     from chatmail.dns.records import required_records
     from chatmail.dns.zone import form_rows
+    from chatmail.installation.naming import form_zone
     from chatmail.relay_facts import relay_facts
 
     facts = relay_facts(config)
@@ -50,7 +52,7 @@ def _print_records(config: Config, as_json: bool, render: Callable[[Sequence[Dns
             err=True,
         )
     if as_json:
-        click.echo(json.dumps([asdict(row) for row in form_rows(found, config.mail_domain)], indent=2))
+        click.echo(json.dumps([asdict(row) for row in form_rows(found, form_zone(config))], indent=2))
     elif not found:
         click.echo("A server that is known by its IP address needs no DNS records.", err=True)
     else:

@@ -1,7 +1,8 @@
 """`install` and `uninstall` without a screen: the same steps with the same checks, for terminals and for automation.
 
 Exit codes beyond the usual: 3 the machine is not fit (nothing was changed), 4 installed and running, but without the
-certificate that was asked for (the server goes on trying), 130 interrupted. With `--json` one object is printed, last.
+certificate that was asked for (the server goes on trying), 5 installed and running, but required DNS records are not
+right yet, 130 interrupted. With `--json` one object is printed, last.
 """
 
 import json
@@ -13,11 +14,13 @@ import click
 
 from chatmail import api
 from chatmail.config_values import MIB
+from chatmail.dns.report import report_as_dict, report_as_text
 from chatmail.errors import ConfigError, OperatorError
-from chatmail.installation.checkup import check_as_text, report_as_dict, summary
+from chatmail.installation import checkup
 
 NOT_FIT: Final = 3
 NO_CERTIFICATE: Final = 4
+NO_RECORDS: Final = 5
 INTERRUPTED: Final = 130
 _MARKS: Final = {"ok": "ok     ", "warning": "WARNING", "stop": "STOP   "}
 
@@ -39,23 +42,30 @@ def run_install(options: Mapping[str, Any]) -> NoReturn:
     if not options["yes"]:
         click.confirm("Do this?", abort=True)
     try:
+        records = _records(plan, as_json)
         certificate = _certificate(plan, as_json)
         changed = _install(plan, as_json)
     except KeyboardInterrupt:
         left = api.left_behind()
         _finish(as_json, INTERRUPTED, f"Interrupted. {_left_text(left)}", left=left)
-    missing = certificate is not None and "error" in certificate
-    text = _done_text(plan, changed, missing)
+    ended = _how_it_ended(certificate, records)
     _finish(
         as_json,
-        NO_CERTIFICATE if missing else 0,
-        text,
+        ended,
+        _done_text(plan, changed, ended),
         mail_domain=plan.config.mail_domain,
         web=api.web_address(plan.config),
         changed=changed,
         certificate=certificate,
+        dns=records,
         checks=_as_dicts(checks),
     )
+
+
+def _how_it_ended(certificate: Mapping[str, Any] | None, records: Mapping[str, Any] | None) -> int:
+    if certificate is not None and "error" in certificate:
+        return NO_CERTIFICATE
+    return NO_RECORDS if records is not None and not records["ok"] else 0
 
 
 def run_uninstall(*, keep_data: bool, remove_data: bool, yes: bool, as_json: bool) -> NoReturn:
@@ -85,9 +95,11 @@ def run_doctor(config: api.Config, ca_file: str, as_json: bool) -> NoReturn:
     for check in api.doctor(config, ca_file=ca_file):
         checks.append(check)
         if not as_json:
-            click.echo(check_as_text(check))
+            click.echo(checkup.check_as_text(check))
     report = api.DoctorReport(tuple(checks))
-    click.echo(json.dumps(report_as_dict(report), indent=2, ensure_ascii=False) if as_json else summary(report))
+    click.echo(
+        json.dumps(checkup.report_as_dict(report), indent=2, ensure_ascii=False) if as_json else checkup.summary(report)
+    )
     raise click.exceptions.Exit(0 if report.ok else 1)
 
 
@@ -201,6 +213,21 @@ def _show_step(report: api.StepReport, as_json: bool) -> None:
         click.echo(f"[{report.number}/{report.total}] {report.sentence}: {report.state}")
 
 
+def _records(plan: api.Plan, as_json: bool) -> dict[str, Any] | None:
+    """Look whether the records are there, since everything else depends on them; None where none are needed."""
+    if not api.needs_dns_records(plan.answers):
+        return None
+    try:
+        report = api.check_dns(api.dns_records(plan.answers), plan.config.dns.resolvers)
+    except OperatorError as error:
+        if not as_json:
+            click.echo(f"The DNS records could not be looked at: {error}", err=True)
+        return {"ok": False, "error": str(error)}
+    if not as_json:
+        click.echo(report_as_text(report))
+    return report_as_dict(report)
+
+
 def _certificate(plan: api.Plan, as_json: bool) -> dict[str, Any] | None:
     """Have it before the server starts, so that a failure is seen; None where no authority is asked."""
     if plan.config.tls.mode != "acme":
@@ -216,10 +243,15 @@ def _certificate(plan: api.Plan, as_json: bool) -> dict[str, Any] | None:
     return {"names": list(found.names), "not_after": found.not_after and found.not_after.isoformat()}
 
 
-def _done_text(plan: api.Plan, changed: bool, missing: bool) -> str:
+_YET_TO_DO: Final = {
+    NO_CERTIFICATE: "The certificate is not there yet; `chatmail cert status` says why. The server goes on trying.",
+    NO_RECORDS: "DNS records are still missing: `chatmail dns zone` prints all, `chatmail dns check` looks again.",
+}
+
+
+def _done_text(plan: api.Plan, changed: bool, ended: int) -> str:
     lines = ["Installed and running." if changed else "Installed and running already; nothing was changed."]
-    if missing:
-        lines.append("The certificate is not there yet; `chatmail cert status` says why. The server goes on trying.")
+    lines += [_YET_TO_DO[ended]] if ended in _YET_TO_DO else []
     lines += ["", f"People get an account at {api.web_address(plan.config)}", ""]
     lines += [f"{command:<36} {what}" for command, what in api.WORTH_REMEMBERING]
     return "\n".join(lines)

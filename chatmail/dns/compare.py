@@ -119,7 +119,7 @@ def _compare_caa(record: DnsRecord, found: Sequence[str]) -> Finding:
     if any(_normal_caa(issuer) == _normal_caa(wanted) for issuer in ours):
         return _FINE
     if any("accounturi" not in issuer for issuer in ours):
-        return CheckState.DIFFERENT, f"It allows every account at {authority}; {record.value} allows yours alone."
+        return CheckState.OK, f"It allows every account at {authority}; {record.value} allows yours alone."
     return CheckState.DIFFERENT, f"It names another account at {authority}; change it to {record.value}"
 
 

@@ -14,7 +14,7 @@ MAX_CHARACTER_STRING_OCTETS: Final = 255
 class FormRow:
     """One record as a web form wants it.
 
-    `relative_name` is what stands before the domain (`@` for the domain itself); `full_name` ends without a dot;
+    `relative_name` is what stands before the zone (`@` for the zone itself); `full_name` ends without a dot;
     `value` is one string, unquoted; `split_value` is the quoted form in pieces for forms that take no long string
     (equal to `value` for everything but TXT).
     """
@@ -40,9 +40,9 @@ def presentation(record: DnsRecord) -> str:
     return character_strings(record.value) if record.type is RecordType.TXT else record.value
 
 
-def relative_name(name: str, domain: str) -> str:
-    """What a form for `domain` wants as the name: `@` for the domain itself."""
-    return "@" if name == domain else name.removesuffix(f".{domain}")
+def relative_name(name: str, zone: str) -> str:
+    """What a form for `zone` wants as the name: `@` for the zone itself."""
+    return "@" if name == zone else name.removesuffix(f".{zone}")
 
 
 def render_zone(records: Sequence[DnsRecord]) -> str:
@@ -58,11 +58,11 @@ def render_zone(records: Sequence[DnsRecord]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def form_rows(records: Sequence[DnsRecord], domain: str) -> tuple[FormRow, ...]:
-    """The records as web forms want them."""
+def form_rows(records: Sequence[DnsRecord], zone: str) -> tuple[FormRow, ...]:
+    """The records as web forms for `zone` want them."""
     return tuple(
         FormRow(
-            relative_name=relative_name(record.name, domain),
+            relative_name=relative_name(record.name, zone),
             full_name=record.name,
             type=record.type,
             value=record.value,
@@ -75,10 +75,10 @@ def form_rows(records: Sequence[DnsRecord], domain: str) -> tuple[FormRow, ...]:
     )
 
 
-def render_forms(records: Sequence[DnsRecord], domain: str) -> str:
+def render_forms(records: Sequence[DnsRecord], zone: str) -> str:
     """The records as a person copies them into a web form: name, type, value; long texts also in the split form."""
     blocks = []
-    for row in form_rows(records, domain):
+    for row in form_rows(records, zone):
         lines = [
             f"{'required' if row.required else 'recommended'}: {row.purpose}",
             f"  Type   {row.type}",

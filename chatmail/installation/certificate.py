@@ -18,6 +18,7 @@ from chatmail.control_protocol import socket_path
 from chatmail.errors import OperatorError
 from chatmail.installation.record import make_folder
 from chatmail.listeners import bind_listeners
+from chatmail.log import silenced
 from chatmail.net.certificate_files import TlsContexts
 from chatmail.net.challenges import ChallengeBoard
 from chatmail.net.control_client import ServerNotRunningError, ask_server
@@ -66,7 +67,9 @@ def obtain_certificate(config: Config, on_step: Callable[[str], None]) -> Obtain
         return _through_server(config, step)
     except ServerNotRunningError:
         try:
-            return asyncio.run(_alone(config, step))
+            # What goes wrong is raised, and nobody reads the log of a server that does not run.
+            with silenced():
+                return asyncio.run(_alone(config, step))
         except CertificateFailureError as error:
             raise CertificateRefusedError(steps[-1] if steps else "", str(error)) from error
     finally:

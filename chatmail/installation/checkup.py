@@ -60,7 +60,9 @@ def summary(report: DoctorReport) -> str:
     if failed:
         return f"Something is wrong: {', '.join(failed)}."
     warnings = sum(check.state is DoctorState.WARNING for check in report.checks)
-    return f"All is well, with {warnings} warnings." if warnings else "All is well."
+    if not warnings:
+        return "All is well."
+    return f"All is well, with {warnings} warning{'s' if warnings > 1 else ''}."
 
 
 def report_as_dict(report: DoctorReport) -> dict[str, Any]:

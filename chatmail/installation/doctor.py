@@ -6,6 +6,7 @@ only looks. It asks name servers and nobody else outside.
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -29,14 +30,14 @@ from chatmail.installation.preflight import clock_is_synchronized
 from chatmail.net.addresses import source_addresses
 from chatmail.net.control_client import ask_server
 from chatmail.net.resolver import DnsFailureError, NoSuchDomainError, Resolver
-from chatmail.system_load import read_system_load
+from chatmail.system_load import new_account_guard, read_system_load
 
 _Check = Callable[[], DoctorCheck | Iterable[DoctorCheck]]
 
 
 def doctor(config: Config, host: Host, *, ca_file: str = "") -> Iterator[DoctorCheck]:
     """Every check in turn; `ca_file` holds further roots to trust. Takes seconds, more where ports do not answer."""
-    target = network.Target(config, reachable_at(config), ca_file)
+    target = network.Target(config, reachable_at(config), ca_file, further_names(config))
     remove = partial(_remove_account, config)
     checks: tuple[_Check, ...] = (
         lambda: check_unit(host),
@@ -49,7 +50,7 @@ def doctor(config: Config, host: Host, *, ca_file: str = "") -> Iterator[DoctorC
         lambda: network.check_web(target),
         lambda: check_dns(config),
         lambda: network.check_open_relay(target),
-        lambda: check_message(target, SystemRandom(), remove),
+        lambda: check_message(as_it_is(target), SystemRandom(), remove, new_account_guard(config)()),
     )
     for check in checks:
         found = check()
@@ -57,6 +58,16 @@ def doctor(config: Config, host: Host, *, ca_file: str = "") -> Iterator[DoctorC
             yield found
         else:
             yield from found
+
+
+def as_it_is(target: network.Target) -> network.Target:
+    """With what was chosen at run time: who may have an account."""
+    try:
+        chosen = ask_server(socket_path(target.config), "registration status")["registration"]
+    except OperatorError:
+        return target
+    accounts = replace(target.config.accounts, registration=chosen)
+    return replace(target, config=replace(target.config, accounts=accounts))
 
 
 def reachable_at(config: Config) -> tuple[str, ...]:
@@ -68,6 +79,30 @@ def reachable_at(config: Config) -> tuple[str, ...]:
     except (DnsFailureError, NoSuchDomainError):
         found = ()
     return found or tuple(str(address) for address in source_addresses()) or ("127.0.0.1",)
+
+
+def further_names(config: Config) -> tuple[str, ...]:
+    """Those of `mta-sts.` and `www.` that lead where the server's own name leads."""
+    if is_ip_address(config.mail_domain):
+        return ()
+
+    async def leading_here() -> tuple[str, ...]:
+        resolver = Resolver(config.dns.resolvers, lifetime_seconds=5)
+        own, *others = await asyncio.gather(*(_addresses(resolver, name) for name in names))
+        return tuple(name for name, found in zip(names[1:], others, strict=True) if own & found)
+
+    names = [config.mail_domain, *(f"{label}.{config.mail_domain}" for label in ("mta-sts", "www"))]
+    try:
+        return asyncio.run(leading_here())
+    except DnsFailureError:
+        return ()
+
+
+async def _addresses(resolver: Resolver, name: str) -> set[str]:
+    try:
+        return set(await resolver.addresses(name))
+    except (DnsFailureError, NoSuchDomainError):
+        return set()
 
 
 def check_unit(host: Host) -> DoctorCheck:
@@ -122,7 +157,7 @@ def _as_doctor(check: PreflightCheck) -> DoctorCheck:
 
 def check_dns(config: Config) -> Iterator[DoctorCheck]:
     """The records, and apart from them the one for DKIM."""
-    if is_ip_address(config.mail_domain) or config.mail_domain.startswith("_"):
+    if not naming.needs_records(config):
         yield DoctorCheck("DNS", DoctorState.SKIPPED, "A server of this kind needs no DNS records.")
         return
     try:

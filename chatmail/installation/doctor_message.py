@@ -21,15 +21,20 @@ from chatmail.invite_link import Credentials, random_credentials
 
 NAME: Final = "message"
 SLOW_SECONDS: Final = 1.0
+_SHORT: Final = {"cpu": "CPU time", "memory": "memory", "disk": "disk space"}
 _BOUNDARY: Final = "self-test"
 
 Remove = Callable[[str], str]
 """Removes the account of an address; returns why that failed, or nothing."""
 
 
-def check_message(target: Target, rng: Random, remove: Remove) -> DoctorCheck:
-    """Send and receive; whatever happens the accounts are removed."""
+def check_message(target: Target, rng: Random, remove: Remove, short_of: str | None = None) -> DoctorCheck:
+    """Send and receive; whatever happens the accounts are removed. No new ones are made while the machine is short."""
     config = target.config
+    if short_of:
+        sentence = f"No message was sent: while this machine is short of {_SHORT[short_of]}, no accounts are made."
+        remedy = "Try again when it is less busy; [limits] in the configuration says from when on."
+        return DoctorCheck(NAME, DoctorState.WARNING, sentence, remedy)
     if config.accounts.registration != "open":
         sentence = f"Registration is {config.accounts.registration}, so no accounts can be made for a message."
         return DoctorCheck(NAME, DoctorState.SKIPPED, sentence)

@@ -32,11 +32,15 @@ _IN_THE_CLEAR: Final = ("http",)
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The server as clients see it: its configuration, the addresses to reach it at, and further roots to trust."""
+    """The server as clients see it: its configuration, the addresses to reach it at, and further roots to trust.
+
+    `further_names` (`mta-sts.`, `www.`) lead here too.
+    """
 
     config: Config
     addresses: tuple[str, ...]
     ca_file: str = ""
+    further_names: tuple[str, ...] = ()
 
     @property
     def names_itself(self) -> str:
@@ -142,6 +146,10 @@ def _judge_certificate(target: Target, certificate: x509.Certificate, now: datet
         return of("certificate", [f"it expired on {until:%Y-%m-%d}"], "", "chatmail cert status says why.")
     if left < soon:
         return DoctorCheck("certificate", DoctorState.WARNING, fine, "chatmail cert status says why it is not renewed.")
+    if lacking := [name for name in target.further_names if not _names(certificate, name)]:
+        sentence = f"{fine} It does not name {', '.join(lacking)}, which lead here too."
+        remedy = "The server renews it within a day; chatmail cert renew does so now."
+        return DoctorCheck("certificate", DoctorState.WARNING, sentence, remedy)
     return DoctorCheck("certificate", DoctorState.OK, fine)
 
 

@@ -63,7 +63,7 @@ class RecordRendering(StrEnum):
     """The three ways to write the records down."""
 
     SHORT_NAMES = "short names"
-    """For web forms that append the domain themselves: `_dmarc`, `@`."""
+    """For web forms that append the zone themselves: `_dmarc.chat`, `@`."""
     FULL_NAMES = "full names"
     """For web forms that want the whole name."""
     ZONE = "zone"
@@ -81,11 +81,15 @@ class RenderedRecord:
 
 @dataclass(frozen=True, slots=True)
 class DnsRecords:
-    """The records a relay needs, none for one that is known by its IP address. `note` is worth saying, or empty."""
+    """The records a relay needs, none for one that is known by its IP address. `note` is worth saying, or empty.
+
+    `form_zone` is the zone a registrar's form is for: `domain`, or one above it.
+    """
 
     domain: str
     records: tuple[DnsRecord, ...]
     note: str = ""
+    form_zone: str = ""
 
     @property
     def zone(self) -> str:
@@ -95,7 +99,7 @@ class DnsRecords:
     @property
     def form_rows(self) -> tuple[FormRow, ...]:
         """All as web forms want them, every form of each."""
-        return form_rows(self.records, self.domain)
+        return form_rows(self.records, self.form_zone or self.domain)
 
     def rendered(self, rendering: RecordRendering) -> tuple[RenderedRecord, ...]:
         """The records in one of the three renderings, in the order of `records`."""
@@ -106,6 +110,11 @@ class DnsRecords:
                 return tuple(RenderedRecord(row.full_name, row.type, row.value) for row in self.form_rows)
             case RecordRendering.SHORT_NAMES:
                 return tuple(RenderedRecord(row.relative_name, row.type, row.value) for row in self.form_rows)
+
+
+def needs_records(config: Config) -> bool:
+    """Whether a server of this kind has to be found by others in the DNS."""
+    return not (is_ip_address(config.mail_domain) or config.mail_domain.startswith("_"))
 
 
 def dns_records(config: Config, own_addresses: Sequence[str] = ()) -> DnsRecords:
@@ -124,7 +133,16 @@ def dns_records(config: Config, own_addresses: Sequence[str] = ()) -> DnsRecords
     note = "" if facts.addresses else (
         "This machine knows no public address of its own: add A and AAAA records for the one it is reached at."
     )  # fmt: skip
-    return DnsRecords(config.mail_domain, required_records(config, facts), note)
+    return DnsRecords(config.mail_domain, required_records(config, facts), note, form_zone(config))
+
+
+def form_zone(config: Config) -> str:
+    """The zone a registrar's form is for. Waits for the network: seconds, if nobody answers."""
+    try:
+        resolver = Resolver(config.dns.resolvers, lifetime_seconds=RESOLVE_SECONDS)
+    except DnsFailureError:
+        return config.mail_domain
+    return asyncio.run(dns_check.zone_of(config.mail_domain, resolver))
 
 
 def check_records(records: DnsRecords, resolvers: Sequence[str] = ()) -> DnsReport:

@@ -48,6 +48,11 @@ def dns_records(answers: Answers, own_addresses: Sequence[str] = ()) -> DnsRecor
     return naming.dns_records(config, own_addresses)
 
 
+def needs_dns_records(answers: Answers) -> bool:
+    """Whether others must find this server in the DNS: not one to try out, nor one known by its IP address."""
+    return naming.needs_records(config_of(answers))
+
+
 def check_dns(records: DnsRecords, resolvers: Sequence[str] = ()) -> DnsReport:
     """Compare them with the authoritative servers now. Waits for the network: seconds. Raises `OperatorError`."""
     try:

@@ -97,9 +97,10 @@ def _stop(places: Places, host: Host) -> None:
         for unit in _LOG_UNITS:
             host.run(["systemctl", "stop", unit])
         host.run(["systemctl", "reset-failed", *_LOG_UNITS])
-        for journals in (places.journals, places.root / "run/log/journal"):
-            for folder in journals.glob(f"*.{LOG_NAMESPACE}"):
-                shutil.rmtree(folder, ignore_errors=True)
+        journals = (places.journals, places.root / "run/log/journal")
+        kept = [folder for above in journals for folder in above.glob(f"*.{LOG_NAMESPACE}")]
+        for folder in (*kept, places.root / f"run/systemd/journal.{LOG_NAMESPACE}"):
+            shutil.rmtree(folder, ignore_errors=True)
         record = read_record(places)
         if record is not None and str(places.journals) in record.made:
             with suppress(OSError):

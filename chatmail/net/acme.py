@@ -9,6 +9,7 @@ Not here: when to renew (`chatmail.policy.renewal`), and what is done with the c
 """
 
 import json
+import ssl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -168,10 +169,20 @@ def renewal_advice(directory_url: str, certificate_pem: bytes, ca_file: Path | N
 
 def _network(ca_file: Path | None, key: JWK | None = None) -> _Network:
     network = _Network(key, alg=ES256, user_agent=f"chatmail/{__version__}", timeout=REQUEST_SECONDS)
-    if ca_file is not None:
+    roots = ca_file or system_roots()
+    if roots is not None:
         # The library hands this value to requests, which takes a path here as well as a bool.
-        network.verify_ssl = cast(bool, str(ca_file))
+        network.verify_ssl = cast(bool, str(roots))
     return network
+
+
+def system_roots() -> Path | None:
+    """The roots the system keeps up to date; None where it has none, so that those in our file must do."""
+    paths = ssl.get_default_verify_paths()
+    if paths.cafile is not None:
+        return Path(paths.cafile)
+    folder = Path(paths.capath) if paths.capath is not None else None
+    return folder if folder is not None and next(folder.glob("*.0"), None) is not None else None
 
 
 class _Order:

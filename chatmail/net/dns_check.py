@@ -36,6 +36,16 @@ async def check_dns(records: Sequence[DnsRecord], resolver: Resolver) -> DnsRepo
     return DnsReport(tuple(checks), tuple(reverse))
 
 
+async def zone_of(domain: str, resolver: Resolver) -> str:
+    """The zone `domain` lies in, which a registrar's form is for; `domain` itself where that cannot be told."""
+    try:
+        zone, _servers = await resolver.authorities(domain)
+    except DnsFailureError:
+        return domain
+    # Of a name that nobody has registered only the top level is there.
+    return zone if "." in zone else domain
+
+
 class _Zones:
     """Finds the authoritative servers of a name, once for each name."""
 

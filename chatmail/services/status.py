@@ -47,7 +47,7 @@ from chatmail.storage.census import AccountCensus, Counted, QueueCensus, StoreCe
 from chatmail.storage.history import HistoryFile
 from chatmail.storage.store import Direction, Store, TrafficOutcome
 from chatmail.storage.traffic import OTHER_DOMAINS
-from chatmail.system_load import Machine, read_machine
+from chatmail.system_load import Machine, load_1m, read_machine
 
 PULSE_SECONDS: Final = 0.1
 """How often the event loop is asked whether it is in time."""
@@ -282,7 +282,7 @@ class StatusService:
             memory_total_bytes=machine.memory_total_bytes,
             resident_bytes=machine.resident_bytes,
             cpu_percent=self._pulse.cpu_percent(),
-            load_1m=round(os.getloadavg()[0], 2),
+            load_1m=round(load_1m(), 2),
             cpu_count=os.cpu_count() or 1,
             open_files=machine.open_files,
             open_files_limit=resource.getrlimit(resource.RLIMIT_NOFILE)[0],

@@ -36,3 +36,4 @@ def test_form_rows_give_the_relative_name_and_both_forms_of_a_long_key() -> None
     assert '"' not in key.value
     assert key.split_value.count('"') == 4
     assert relative_name("chat.example.org", "chat.example.org") == "@"
+    assert form_rows([RECORDS[0]], "example.org")[0].relative_name == "chat", "a form is for what was bought"

@@ -63,6 +63,11 @@ def test_where_nobody_may_register_no_message_is_sent(target: Target) -> None:
     assert check_message(replace(target, config=closed), Random(3), lambda _address: "").state is SKIPPED
 
 
+def test_a_machine_that_is_short_of_something_is_no_fault_of_the_server(target: Target) -> None:
+    check = check_message(target, Random(4), lambda _address: "", "cpu")
+    assert check.state is WARNING and "short of CPU time" in check.sentence
+
+
 def test_a_certificate_that_ends_soon_or_names_somebody_else_is_told(target: Target) -> None:
     late = datetime.now(UTC) + timedelta(days=36490)
     assert [check.state for check in network.check_tls(target, late)] == [OK, WARNING]
@@ -71,6 +76,11 @@ def test_a_certificate_that_ends_soon_or_names_somebody_else_is_told(target: Tar
     other = replace(target, config=replace(target.config, mail_domain="192.0.2.99"))
     *_, certificate = network.check_tls(other, datetime.now(UTC))
     assert "does not name 192.0.2.99" in certificate.sentence
+
+
+def test_a_name_that_leads_here_and_is_not_in_the_certificate_is_told(target: Target) -> None:
+    *_, certificate = network.check_tls(replace(target, further_names=("mta-sts.example.net",)), datetime.now(UTC))
+    assert certificate.state is WARNING and "does not name mta-sts.example.net" in certificate.sentence
 
 
 def test_an_untrusted_certificate_fails_where_a_trusted_one_was_asked_for(target: Target) -> None:
@@ -105,7 +115,7 @@ def test_a_report_sums_up_for_people_and_programs() -> None:
     warned = DoctorCheck("clock", WARNING, "Nobody keeps it.", "Keep it.")
     wrong = DoctorCheck("port 25", FAILED, "Nobody answers.", "Open it.", 0.5)
     assert summary(DoctorReport((fine,))) == "All is well."
-    assert summary(DoctorReport((fine, warned))) == "All is well, with 1 warnings."
+    assert summary(DoctorReport((fine, warned))) == "All is well, with 1 warning."
     report = DoctorReport((fine, warned, wrong))
     assert summary(report) == "Something is wrong: port 25."
     assert check_as_text(warned).splitlines() == ["WARNING clock: Nobody keeps it.", "        Keep it."]

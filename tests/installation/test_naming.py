@@ -1,6 +1,7 @@
 """The name of a server in the DNS, asked of a real name server."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,12 @@ def test_the_records_come_in_three_renderings_with_the_same_key_each_time(config
     assert full[at].name == f"_dmarc.{DOMAIN}" and zone[at].name == f"_dmarc.{DOMAIN}."
     assert zone[at].value == f'"{full[at].value}"'
     assert f"{DOMAIN}. 3600 IN A 192.0.2.7" in records.zone
+
+
+def test_short_names_are_what_stands_before_the_zone_that_was_bought(config: Config, server: NameServer) -> None:
+    asking = replace(config, dns=replace(config.dns, resolvers=(server.address,)))
+    names = {row.name for row in dns_records(asking, ["192.0.2.7"]).rendered(RecordRendering.SHORT_NAMES)}
+    assert {"chat", "_dmarc.chat", "www.chat"} <= names
 
 
 def test_a_zone_turns_green_once_the_records_are_there(config: Config, server: NameServer) -> None:

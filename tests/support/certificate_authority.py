@@ -24,7 +24,11 @@ START_SECONDS = 20.0
 
 @dataclass(slots=True)
 class Pebble:
-    """Pebble on `address`: directory on 14000, DNS on 8053. It validates at `relay` on ports 80 and 443."""
+    """Pebble on `address`: directory on 14000, DNS on 8053. It validates at `relay` on ports 80 and 443.
+
+    With a `resolver` (`host:port`) it finds what it validates by that one's answers, and has no DNS of its own.
+    `names` are further names of its own certificate.
+    """
 
     folder: Path
     address: str
@@ -33,6 +37,8 @@ class Pebble:
     environment: dict[str, str] = field(default_factory=dict)
     http_port: int = 80
     tls_port: int = 443
+    resolver: str = ""
+    names: tuple[str, ...] = ()
     _processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
@@ -53,7 +59,7 @@ class Pebble:
         """Start both, and wait until the directory is served."""
         authority = trustme.CA()
         authority.cert_pem.write_to_path(str(self.ca_file))
-        issued = authority.issue_cert(self.address)
+        issued = authority.issue_cert(self.address, *self.names)
         (self.folder / "cert.pem").write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
         issued.private_key_pem.write_to_path(str(self.folder / "key.pem"))
         settings: dict[str, Any] = {
@@ -67,22 +73,19 @@ class Pebble:
             "externalAccountBindingRequired": bool(self.external_account),
             "externalAccountMACKeys": self.external_account,
         }
-        (self.folder / "pebble.json").write_text(json.dumps({"pebble": settings}))
-        names = ["-dns01", f"{self.address}:8053", "-defaultIPv4", self.relay, "-defaultIPv6", ""]
-        no_listeners = ["-http01", "", "-https01", "", "-tlsalpn01", ""]
-        self._run([require_tool("pebble-challtestsrv"), *names, *no_listeners, "-management", f"{self.address}:8055"])
-        self._run(
-            [
-                require_tool("pebble"),
-                "-strict",
-                "-config",
-                str(self.folder / "pebble.json"),
-                "-dnsserver",
-                f"{self.address}:8053",
-            ]
-        )
+        settings_file = self.folder / "pebble.json"
+        settings_file.write_text(json.dumps({"pebble": settings}))
+        resolver = self.resolver or self._start_dns()
+        self._run([require_tool("pebble"), "-strict", "-config", str(settings_file), "-dnsserver", resolver])
         self._wait()
         return self
+
+    def _start_dns(self) -> str:
+        resolver = f"{self.address}:8053"
+        names = ["-dns01", resolver, "-defaultIPv4", self.relay, "-defaultIPv6", ""]
+        no_listeners = ["-http01", "", "-https01", "", "-tlsalpn01", ""]
+        self._run([require_tool("pebble-challtestsrv"), *names, *no_listeners, "-management", f"{self.address}:8055"])
+        return resolver
 
     def _run(self, command: list[str]) -> None:
         log = (self.folder / "pebble.log").open("ab")

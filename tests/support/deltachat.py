@@ -23,14 +23,20 @@ Event = dict[str, Any]
 
 
 @contextmanager
-def running_core(accounts_dir: Path, hosts: Mapping[str, str] | None = None) -> Iterator[DeltaChat]:
+def running_core(accounts_dir: Path, hosts: Mapping[str, str] | None = None, resolver: str = "") -> Iterator[DeltaChat]:
     """Start Delta Chat core with an empty profile folder (which must not exist yet).
 
-    `hosts` are names with their addresses that it sees in place of /etc/hosts; that takes root.
+    `hosts` are names with their addresses that it sees in place of /etc/hosts, `resolver` is the name server it asks
+    in place of this machine's; either takes root.
     """
     server = Path(sys.executable).with_name("deltachat-rpc-server")
+    own: dict[str, str] = {}
     if hosts:
-        server = _with_hosts(server, accounts_dir.parent, hosts)
+        own["/etc/hosts"] = "".join(f"{address} {name}\n" for name, address in hosts.items())
+    if resolver:
+        own["/etc/resolv.conf"] = f"nameserver {resolver}\n"
+    if own:
+        server = _with_files(server, accounts_dir.parent, own)
     # Its own log is noise here; events carry what a test wants to know.
     rpc = Rpc(accounts_dir=str(accounts_dir), rpc_server_path=str(server), stderr=subprocess.DEVNULL)
     with rpc:
@@ -44,11 +50,14 @@ def running_core(accounts_dir: Path, hosts: Mapping[str, str] | None = None) -> 
     process.stdout.close()
 
 
-def _with_hosts(server: Path, folder: Path, hosts: Mapping[str, str]) -> Path:
-    """A script that runs `server` in a mount namespace with an /etc/hosts of its own."""
-    file, script = folder / "hosts", folder / "server"
-    file.write_text("".join(f"{address} {name}\n" for name, address in hosts.items()))
-    inner = f"mount --bind {quote(str(file))} /etc/hosts && exec {quote(str(server))}"
+def _with_files(server: Path, folder: Path, files: Mapping[str, str]) -> Path:
+    """A script that runs `server` in a mount namespace where `files` have another content."""
+    mounts = []
+    for place, content in files.items():
+        file = folder / Path(place).name
+        file.write_text(content)
+        mounts.append(f"mount --bind {quote(str(file))} {place}")
+    script, inner = folder / "server", " && ".join([*mounts, f"exec {quote(str(server))}"])
     script.write_text(f"#!/bin/sh\nexec {require_tool('unshare')} --mount sh -c {quote(inner)}\n")
     script.chmod(0o700)
     return script

@@ -34,9 +34,15 @@ def problem(status: int, kind: str, detail: str, **headers: str) -> web.Response
 
 @dataclass(slots=True)
 class MoodyAuthority:
-    """The running proxy. `mood` is given path and payload; `directory_extra` is added to the directory."""
+    """The running proxy. `mood` is given path and payload; `directory_extra` is added to the directory.
+
+    It is known by `host` (else the authority's address) and `port`; `path` is where the directory is.
+    """
 
     pebble: Pebble
+    host: str = ""
+    port: int = PORT
+    path: str = "/dir"
     mood: Mood | None = None
     directory_extra: dict[str, Any] = field(default_factory=dict)
     seen: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
@@ -46,7 +52,7 @@ class MoodyAuthority:
     @property
     def directory(self) -> str:
         """The directory URL."""
-        return f"https://{self.pebble.address}:{PORT}/dir"
+        return f"https://{self.host or self.pebble.address}:{self.port}{self.path}"
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["MoodyAuthority"]:
@@ -57,7 +63,7 @@ class MoodyAuthority:
         application.router.add_route("*", "/{path:.*}", self._answer)
         runner = web.AppRunner(application, access_log=None)
         await runner.setup()
-        await web.TCPSite(runner, self.pebble.address, PORT, ssl_context=context).start()
+        await web.TCPSite(runner, self.pebble.address, self.port, ssl_context=context).start()
         try:
             yield self
         finally:
@@ -74,7 +80,8 @@ class MoodyAuthority:
         return answer
 
     async def _pass_on(self, request: web.Request, body: bytes) -> web.Response:
-        behind = f"https://{self.pebble.address}:14000{request.rel_url}"
+        path = "/dir" if request.path == self.path else request.rel_url
+        behind = f"https://{self.pebble.address}:14000{path}"
         context = ssl.create_default_context(cafile=str(self.pebble.ca_file))
         async with (
             ClientSession(connector=TCPConnector(ssl=context)) as session,
@@ -90,7 +97,7 @@ class MoodyAuthority:
             document = json.loads(content)
         except ValueError:
             return content
-        if path == "/dir":
+        if path == self.path:
             extra = dict(self.directory_extra)
             document["meta"].update(extra.pop("meta", {}))
             document.update(extra)

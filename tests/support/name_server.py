@@ -1,5 +1,6 @@
 """A real authoritative name server (nsd) on a loopback address of its own, serving zones that tests write."""
 
+import signal
 import subprocess
 from pathlib import Path
 from time import monotonic
@@ -20,9 +21,9 @@ class NameServer:
     """nsd, answering on port 53 of `address` for the zones given; use it with `with`."""
 
     def __init__(self, folder: Path, address: str, zones: dict[str, str]) -> None:
-        """`zones` maps a zone's name to its records; SOA and NS are added. The folder must be empty."""
+        """`zones` maps a zone's name, empty for the root, to its records; SOA and NS are added. For an empty folder."""
         self.folder, self.address, self.zones = folder, address, dict(zones)
-        self.serial = 1
+        self._serials = dict.fromkeys(zones, 0)
         self.process: subprocess.Popen[bytes] | None = None
         self.binary = require_tool("nsd")
 
@@ -35,39 +36,50 @@ class NameServer:
             f'  zonelistfile: "{self.folder}/zone.list"\n  xfrdir: "{self.folder}"\n  logfile: "{self.folder}/nsd.log"',
             "remote-control:\n  control-enable: no",
         ]
-        for zone, records in self.zones.items():
-            (self.folder / f"{zone}.zone").write_text(
-                f"$ORIGIN {zone}.\n$TTL 3600\n"
-                f"@ IN SOA ns.{zone}. hostmaster.{zone}. {self.serial} 3600 600 86400 5\n"
-                f"@ IN NS ns.{zone}.\nns.{zone}. IN A {self.address}\n{records}"
-            )
-            lines.append(f'zone:\n  name: "{zone}"\n  zonefile: "{zone}.zone"')
+        for zone in self.zones:
+            self._write_zone(zone)
+            lines.append(f'zone:\n  name: "{zone}."\n  zonefile: "{zone}.zone"')
         (self.folder / "nsd.conf").write_text("\n".join(lines) + "\n")
+
+    def _write_zone(self, zone: str) -> None:
+        below = f"{zone}." if zone else ""
+        self._serials[zone] += 1
+        (self.folder / f"{zone}.zone").write_text(
+            f"$ORIGIN {zone}.\n$TTL 3600\n"
+            f"@ IN SOA ns.{below} hostmaster.{below} {self._serials[zone]} 3600 600 86400 5\n"
+            f"@ IN NS ns.{below}\nns.{below} IN A {self.address}\n{self.zones[zone]}"
+        )
 
     def start(self) -> Self:
         """Start, and wait until every zone is answered for."""
         self.write()
         self.process = subprocess.Popen([self.binary, "-d", "-c", str(self.folder / "nsd.conf")])
-        deadline = monotonic() + START_SECONDS
         for zone in self.zones:
-            while not self._answers(zone):
-                if monotonic() > deadline or self.process.poll() is not None:
-                    raise AssertionError((self.folder / "nsd.log").read_text())
+            self._wait(zone)
         return self
 
-    def _answers(self, zone: str) -> bool:
+    def _wait(self, zone: str) -> None:
+        """Until it answers for `zone` as it was written last."""
+        assert self.process is not None
+        deadline = monotonic() + START_SECONDS
+        while self._served_serial(zone) != self._serials[zone]:
+            if monotonic() > deadline or self.process.poll() is not None:
+                raise AssertionError((self.folder / "nsd.log").read_text())
+
+    def _served_serial(self, zone: str) -> int:
         try:
-            answer = dns.query.udp(dns.message.make_query(zone, "SOA"), self.address, timeout=0.2)
-        except (dns.exception.DNSException, OSError):
-            return False
-        return answer.rcode() == dns.rcode.NOERROR
+            answer = dns.query.udp(dns.message.make_query(f"{zone}.", "SOA"), self.address, timeout=0.2)
+            return int(answer.answer[0][0].serial)
+        except (dns.exception.DNSException, OSError, LookupError):
+            return 0
 
     def replace(self, zone: str, records: str) -> None:
-        """Serve other records for `zone` from now on."""
+        """Serve other records for `zone` from now on, without a moment in which nobody answers."""
+        assert self.process is not None
         self.zones[zone] = records
-        self.serial += 1
-        self.stop()
-        self.start()
+        self._write_zone(zone)
+        self.process.send_signal(signal.SIGHUP)
+        self._wait(zone)
 
     def stop(self) -> None:
         """End it."""
