@@ -18,7 +18,9 @@ MAX_KEPT_HEADER_BYTES: Final = 1 << 20
 """Over all parts of one message; the headers of parts beyond it read as empty."""
 _MAX_DELIMITER_LINE: Final = 1000
 
-_TYPE = re.compile(rb"\s*([^\s/;()<>@,\\\"]+)\s*/\s*([^\s/;()<>@,\\\"]+)")
+# token := 1*<any (US-ASCII) CHAR except SPACE, CTLs, or tspecials>
+_TOKEN = rb"[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]+"
+_TYPE = re.compile(rb"\s*(%b)\s*/\s*(%b)" % (_TOKEN, _TOKEN))
 _PARAMETER = re.compile(rb";\s*([^\s=;\"]+)\s*=\s*(?:\"((?:[^\"\\]|\\.)*)\"?|([^\s;]*))", re.DOTALL)
 _FIELD = re.compile(rb"(?m)^([!-9;-~]+)[ \t]*:((?:[^\n]*\n(?=[ \t]))*[^\n]*)")
 _UNFOLD = re.compile(rb"\r?\n(?=[ \t])")

@@ -46,8 +46,9 @@ def test_a_multipart_without_parts_has_one_empty_text() -> None:
     assert body_structure(scan_parts(message), extended=False) == b'(("text" "plain" NIL NIL NIL "7bit" 0 0) "mixed")'
 
 
-def test_a_broken_content_type_reads_as_plain_text() -> None:
-    assert structure(b"Content-Type: ;;;\r\n\r\n").startswith(b'("text" "plain" NIL')
+@pytest.mark.parametrize("value", [b";;;", b"text\0/html", b"text", b"/html", "téxt/html".encode(), b"text/\r\n ;x=y"])
+def test_a_broken_content_type_reads_as_plain_text(value: bytes) -> None:
+    assert structure(b"Content-Type: " + value + b"\r\n\r\n").startswith(b'("text" "plain" NIL')
 
 
 def test_languages_and_location_are_reported() -> None:
