@@ -126,6 +126,12 @@ class Meters:
         self.outbound += 1
         self.outbound_at = now
 
+    def stored(self, seconds: float) -> None:
+        """A message is durable, so long after its end: the store works."""
+        self.durable.record(seconds)
+        if self.store_error:
+            self.store_error = ""
+
     def fail_store(self, error: str, now: datetime) -> None:
         """The disk or the database refused something; `error` names no person."""
         self.store_error, self.store_error_at = error, now

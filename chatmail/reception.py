@@ -149,7 +149,7 @@ class Reception:
             [outcomes] = await self._store.deliver([delivery], datetime.now(UTC))
         finally:
             body.discard()  # what was delivered belongs to the store, and stays
-        self._meters.durable.record(monotonic() - whole_at)
+        self._meters.stored(monotonic() - whole_at)
         failures = [_FAILURES[outcome] for outcome in outcomes.values() if outcome in _FAILURES]
         if not failures:
             return ACCEPTED

@@ -54,7 +54,7 @@ class Router:
         outbound = Outbound(envelope.mail_from, tuple(remote)) if remote else None
         failed = await self._deliver(envelope.mail_from, local, outbound, body, now, whole_at)
         if whole_at:
-            self._meters.durable.record(monotonic() - whole_at)
+            self._meters.stored(monotonic() - whole_at)
         self._meters.local += bool(local)
         if failed and envelope.mail_from is not None:
             await self._send_bounce(envelope.mail_from, failed, header_bytes, now)

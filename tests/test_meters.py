@@ -49,6 +49,14 @@ def test_refusals_are_counted_by_reason() -> None:
     assert meters.refusals == {"too_fast": 2, "too_big": 1} and meters.refused == 3
 
 
+def test_a_store_that_takes_a_message_has_no_trouble_any_more() -> None:
+    meters, noon = Meters(), datetime(2026, 5, 4, 12, tzinfo=UTC)
+    meters.fail_store("no space left", noon)
+    assert (meters.store_error, meters.store_error_at) == ("no space left", noon)
+    meters.stored(0.002)
+    assert meters.store_error == "" and meters.durable.lately().samples == 1
+
+
 def test_a_message_that_left_is_remembered_with_its_time() -> None:
     meters, noon = Meters(), datetime(2026, 5, 4, 12, tzinfo=UTC)
     meters.delivered_out(noon)

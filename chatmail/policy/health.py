@@ -118,7 +118,7 @@ def _late_days(snapshot: StatusSnapshot) -> float:
 
 
 def _days(days: float) -> str:
-    return f"{days:.0f} days" if days >= 2 else f"{24 * days:.0f} hours"
+    return f"{int(days)} days" if days >= 2 else f"{24 * days:.0f} hours"
 
 
 def _dns(snapshot: StatusSnapshot, _limits: HealthLimits) -> Iterator[HealthReason]:

@@ -1,9 +1,11 @@
 """No log line and no file outside the store names an address, an IP address or a Message-ID, whatever happens."""
 
 import asyncio
+import json
 import smtplib
 import socket
 import ssl
+import urllib.request
 from contextlib import suppress
 from http.client import HTTPSConnection
 from pathlib import Path
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+from chatmail.net.control_client import ask_server
 from tests.support.foreign_server import HTTPS_PORT, SMTP_PORT, ForeignServer
 from tests.support.mail_client import ImapClient, UnexpectedReplyError, accept_any_certificate
 from tests.support.messages import encrypted_message
@@ -24,6 +27,8 @@ CONFIG = f"""
 [mail]
 max_mailbox_size = "1M"
 max_message_size = 700000
+[metrics]
+listen = "{{host}}:9253"
 [federation]
 smtp_port = {SMTP_PORT}
 https_port = {HTTPS_PORT}
@@ -126,6 +131,14 @@ async def administer(server: Server) -> None:
         assert done.code == 0, done.err
 
 
+def what_watchers_see(server: Server) -> str:
+    """All that the read-only socket tells, and the metrics."""
+    status = server.folder / "data" / "status.sock"
+    told = [ask_server(status, name) for name in ("status", "status history", "status history-month", "log tail")]
+    with urllib.request.urlopen(f"http://{server.host}:9253/metrics", timeout=20) as metrics:
+        return json.dumps(told) + str(metrics.read(), "utf-8")
+
+
 async def log_says(server: Server, event: str) -> None:
     async with asyncio.timeout(60):
         while event not in server.log_file.read_text():
@@ -136,7 +149,7 @@ async def test_nothing_outside_the_store_names_anybody(server: Server, free_loop
     network = free_loopback_address.rpartition(".")[0].rpartition(".")[2]
     peer, foreign = f"127.200.{network}.9", f"127.201.{network}.9"
     text = server.config.read_text().replace('notifier_url = ""', f'notifier_url = "https://{server.host}:9/notify"')
-    server.config.write_text(text + CONFIG)
+    server.config.write_text(text + CONFIG.replace("{host}", server.host))
     elsewhere = ForeignServer(foreign, trustme.CA(), recipient_reply=lambda to: f"550 5.1.1 <{to}> is unknown")
     with server.running():
         async with elsewhere:
@@ -147,11 +160,17 @@ async def test_nothing_outside_the_store_names_anybody(server: Server, free_loop
             await log_says(server, "notifier_fails")
             await log_says(server, " delivery ")
         await administer(server)
+        seen = await asyncio.to_thread(what_watchers_see, server)
     log = server.log_file.read_text()
     assert elsewhere.commands, "the message for elsewhere went there"
     for event in EVENTS:
         assert event in log, f"{event} is missing: has every path been used?\n{log}"
     telltales = [SENDER, RECEIVER, FULL, NOBODY, FOREIGNER, peer, foreign, MESSAGE_ID, TOKEN, GUESS, f"[{server.host}]"]
+    # Servers are named there, by their domains; people are not.
+    assert "peers" in seen and "notifier_fails" in seen
+    assert not [
+        telltale for telltale in telltales if telltale in seen and telltale not in (foreign, f"[{server.host}]")
+    ]
     stored = ("chatmail.sqlite", "chatmail.sqlite-wal", "chatmail.sqlite-shm")
     files = [path for path in server.folder.rglob("*") if path.is_file() and path != server.config]
     checked: list[Path] = []
