@@ -12,15 +12,16 @@ from chatmail.imap.commands import AppendMessage
 from chatmail.imap.response_codes import LIMIT, OVERQUOTA, TOOBIG, append_uid
 from chatmail.imap.responses import StatusResponse, ok
 from chatmail.imap.sequence_set import UidSet
+from chatmail.intake import Intake, Opening
 from chatmail.mail.address import Address
 from chatmail.mail.changes import Flags
-from chatmail.mail.envelope import ENCRYPTION_NEEDED, MESSAGE_TOO_BIG, UNPARSABLE_MESSAGE, Envelope, SmtpReply
-from chatmail.mail.message import HeaderBlock, MessageError, header_length
+from chatmail.mail.envelope import MESSAGE_TOO_BIG, Envelope
+from chatmail.mail.message import HeaderBlock
 from chatmail.policy.encryption import Direction, EncryptionGate
 from chatmail.policy.verdict import Accept
 from chatmail.services.imap_session_messages import check_flags
 from chatmail.services.imap_session_state import CommandRefused, SessionState
-from chatmail.storage.store import Mailbox, NewMessage, StagedBody
+from chatmail.storage.store import Mailbox, NewMessage
 
 MAX_MESSAGES: Final = 100
 """In one command; together they may be as large as one message."""
@@ -29,71 +30,34 @@ MAX_MESSAGES: Final = 100
 class IncomingMessage:
     """One message of an APPEND."""
 
-    __slots__ = ("_address", "_body", "_buffer", "_flags", "_gate", "_received_at", "_refusal", "_searched", "_state")
+    __slots__ = ("_envelope", "_flags", "_intake", "_received_at")
 
     def __init__(self, state: SessionState, address: Address, flags: Flags, received_at: datetime) -> None:
-        self._state = state
-        self._address = address
+        self._envelope = Envelope(address, (address,))
         self._flags = flags
         self._received_at = received_at
-        self._buffer = b""
-        self._searched = 0
-        self._gate: EncryptionGate | None = None
-        self._body: StagedBody | None = None
-        self._refusal: SmtpReply | None = None
+        self._intake = Intake(state.context.store, self._open)
+
+    def _open(self, headers: HeaderBlock) -> Opening:
+        return Opening(EncryptionGate(headers, Direction.SUBMISSION, self._envelope), bytes(headers))
 
     def feed(self, chunk: bytes) -> None:
-        """The next octets. Raises `StorageError`; a message that may not pass is only swallowed from there on."""
-        if self._refusal is not None:
-            return
-        if self._gate is None:
-            chunk = self._read_header(chunk)
-        if self._gate is None or self._body is None or not chunk:
-            return
-        self._gate.feed(chunk)
-        if self._gate.is_rejected:
-            self._refuse(ENCRYPTION_NEEDED)
-        else:
-            self._body.write(chunk)
-
-    def _read_header(self, chunk: bytes) -> bytes:
-        """Returns what follows the header block, nothing while that has not come."""
-        self._buffer += chunk
-        try:
-            length = header_length(self._buffer, self._searched)
-            if length is None:
-                self._searched = len(self._buffer)
-                return b""
-            header = self._buffer[:length]
-            envelope = Envelope(self._address, (self._address,))
-            self._gate = EncryptionGate(HeaderBlock.parse(header), Direction.SUBMISSION, envelope)
-        except MessageError as error:
-            self._refuse(error.reply)
-            return b""
-        rest, self._buffer = self._buffer[length:], b""
-        self._body = self._state.context.store.stage(header)
-        return rest
-
-    def _refuse(self, reply: SmtpReply) -> None:
-        self._refusal = reply
-        self._buffer = b""
-        self.discard()
+        """The next octets; a message that may not pass is only swallowed."""
+        self._intake.feed(chunk)
 
     def discard(self) -> None:
         """The message will not be stored. Harmless after it was."""
-        if self._body is not None:
-            self._body.discard()
-            self._body = None
+        self._intake.discard()
 
     def finish(self) -> NewMessage:
-        """The message is whole. Raises `CommandRefused` if it may not pass."""
-        if self._refusal is None and self._gate is None:
-            self._refuse(UNPARSABLE_MESSAGE)
-        if self._gate is not None and not isinstance(self._gate.finish(), Accept):
-            self._refuse(self._refusal or ENCRYPTION_NEEDED)
-        if self._refusal is not None or self._body is None:
-            raise CommandRefused(str(self._refusal or UNPARSABLE_MESSAGE))
-        return NewMessage(self._body, self._flags, self._received_at)
+        """The message is whole. Raises `CommandRefused` if it may not pass, or `StorageError`."""
+        refusal = self._intake.finish()
+        if refusal is None and not isinstance(verdict := self._intake.gate.finish(), Accept):
+            refusal = verdict.reply
+        if refusal is not None:
+            self.discard()
+            raise CommandRefused(str(refusal))
+        return NewMessage(self._intake.take_body(), self._flags, self._received_at)
 
 
 class IncomingAppend:
@@ -129,7 +93,7 @@ class IncomingAppend:
             self._current = None
 
     def feed(self, chunk: bytes) -> None:
-        """The next octets of the message that was begun last. Raises `StorageError`."""
+        """The next octets of the message that was begun last."""
         if self._current is not None:
             self._current.feed(chunk)
 

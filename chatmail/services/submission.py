@@ -20,13 +20,14 @@ from typing import Final
 from aiosmtpd.smtp import LoginPassword
 
 from chatmail.config import Config
-from chatmail.errors import StorageError, StorageFullError
+from chatmail.errors import StorageError
+from chatmail.intake import Intake, Opening, storage_reply
 from chatmail.listeners import BACKLOG
 from chatmail.log import Log
 from chatmail.login import LoggedIn, Login
 from chatmail.mail.address import Address
-from chatmail.mail.envelope import STORAGE_FULL, STORAGE_UNAVAILABLE, Envelope, SmtpReply
-from chatmail.mail.message import HeaderBlock, MessageError, header_length
+from chatmail.mail.envelope import Envelope, SmtpReply
+from chatmail.mail.message import HeaderBlock
 from chatmail.meters import Meters
 from chatmail.policy.encryption import Direction, EncryptionGate
 from chatmail.policy.guessing import WRONG_LOGIN_SECONDS
@@ -38,7 +39,7 @@ from chatmail.routing import Router
 from chatmail.services.smtp_connections import SmtpConnections
 from chatmail.services.smtp_handler import ADMITTED, MessageSink, SmtpOptions, SmtpSession, Transaction
 from chatmail.services.smtp_protocol import SmtpConnection
-from chatmail.storage.store import StagedBody, Store
+from chatmail.storage.store import Store
 
 log = Log("submission")
 
@@ -168,7 +169,8 @@ class SubmissionHandler:
             try:
                 transaction.admission = await self._admit(session, transaction.sender)
             except StorageError as error:
-                transaction.admission = storage_reply(error, session, self._meters)
+                log.error("store_failed", connection=session.connection_id, error=error)
+                transaction.admission = storage_reply(error, self._meters)
             if transaction.admission is not ADMITTED:
                 self._meters.refuse(reason_of(transaction.admission))
                 log.info("sender_refused", connection=session.connection_id, code=transaction.admission.code)
@@ -193,108 +195,53 @@ class SubmissionHandler:
 
 
 class IncomingSubmission:
-    """One message on its way in: header block first, then body through the gate into the stage. A `MessageSink`."""
+    """One message on its way in. A `MessageSink`."""
 
-    __slots__ = (
-        "_body",
-        "_envelope",
-        "_gate",
-        "_head",
-        "_header_bytes",
-        "_meters",
-        "_refusal",
-        "_router",
-        "_session",
-        "_store",
-    )
+    __slots__ = ("_envelope", "_header_bytes", "_intake", "_meters", "_router", "_session")
 
     def __init__(self, session: SmtpSession, envelope: Envelope, store: Store, router: Router, meters: Meters) -> None:
         """Nothing has come yet."""
         self._meters = meters
         self._session = session
         self._envelope = envelope
-        self._store = store
         self._router = router
-        self._head = b""
         self._header_bytes = b""
-        self._gate: EncryptionGate | None = None
-        self._body: StagedBody | None = None
-        self._refusal: SmtpReply | None = None
+        self._intake = Intake(store, self._open)
+
+    def _open(self, headers: HeaderBlock) -> Opening | SmtpReply:
+        verdict = check_from_header(headers, self._envelope)
+        if not isinstance(verdict, Accept):
+            return verdict.reply
+        self._header_bytes = submission_headers(headers)
+        return Opening(EncryptionGate(headers, Direction.SUBMISSION, self._envelope), self._header_bytes)
 
     def feed(self, chunk: bytes) -> None:
         """The next bytes of the message."""
-        if self._refusal is not None:
-            return
-        try:
-            if self._gate is None:
-                chunk = self._read_header(chunk)
-            if chunk:
-                self._read_body(chunk)
-        except MessageError as error:
-            self._refuse(error.reply)
-        except StorageError as error:
-            self._refuse(storage_reply(error, self._session, self._meters))
-
-    def _read_header(self, chunk: bytes) -> bytes:
-        """Collect the header block; what follows it in `chunk` once it is complete."""
-        searched = len(self._head)
-        self._head += chunk
-        length = header_length(self._head, searched)
-        if length is None:
-            return b""
-        rest = self._head[length:]
-        self._open(self._head[:length])
-        return rest
-
-    def _open(self, header_block: bytes) -> None:
-        """The header block is complete: judge it, and stage the message under the cleaned one."""
-        self._head = b""
-        headers = HeaderBlock.parse(header_block)
-        verdict = check_from_header(headers, self._envelope)
-        if not isinstance(verdict, Accept):
-            return self._refuse(verdict.reply)
-        self._gate = EncryptionGate(headers, Direction.SUBMISSION, self._envelope)
-        self._header_bytes = submission_headers(headers)
-        self._body = self._store.stage(self._header_bytes)
-
-    def _read_body(self, chunk: bytes) -> None:
-        if self._gate is None or self._body is None:
-            return
-        self._gate.feed(chunk)
-        if self._gate.is_rejected:
-            return self._drop_body()
-        self._body.write(chunk)
+        self._intake.feed(chunk)
 
     async def finish(self) -> SmtpReply:
         """Judge the whole message, and route it. 250 only when it is durable."""
         try:
             reply = await self._finish()
         except StorageError as error:
-            reply = storage_reply(error, self._session, self._meters)
-        except BaseException:
-            self._drop_body()
-            raise
+            log.error("store_failed", connection=self._session.connection_id, error=error)
+            reply = storage_reply(error, self._meters)
+        finally:
+            self._intake.discard()
         if reply is not _ACCEPTED:
-            self._drop_body()
             self._meters.refuse(reason_of(reply))
             log.info("message_refused", connection=self._session.connection_id, code=reply.code)
         return reply
 
     async def _finish(self) -> SmtpReply:
         whole_at = monotonic()
-        if self._refusal is None and self._gate is None:
-            try:
-                self._open(self._head)  # a header block alone, without its empty line
-            except MessageError as error:
-                return error.reply
-        if self._refusal is not None:
-            return self._refusal
-        assert self._gate is not None
-        verdict = self._gate.finish()
+        refusal = self._intake.finish()
+        if refusal is not None:
+            return refusal
+        verdict = self._intake.gate.finish()
         if not isinstance(verdict, Accept):
             return verdict.reply
-        assert self._body is not None
-        body, self._body = self._body, None
+        body = self._intake.take_body()
         size_bytes = body.size_bytes
         await self._router.submit(self._envelope, self._header_bytes, body, datetime.now(UTC), whole_at)
         recipients = len(self._envelope.rcpt_tos)
@@ -305,21 +252,4 @@ class IncomingSubmission:
 
     def discard(self) -> None:
         """It will not become whole."""
-        self._drop_body()
-
-    def _refuse(self, reply: SmtpReply) -> None:
-        self._refusal = reply
-        self._head = b""
-        self._drop_body()
-
-    def _drop_body(self) -> None:
-        if self._body is not None:
-            self._body.discard()
-            self._body = None
-
-
-def storage_reply(error: StorageError, session: SmtpSession, meters: Meters) -> SmtpReply:
-    """What the peer is told when the store cannot serve; the operator hears of it too."""
-    meters.fail_store(str(error), datetime.now(UTC))
-    log.error("store_failed", connection=session.connection_id, error=error)
-    return STORAGE_FULL if isinstance(error, StorageFullError) else STORAGE_UNAVAILABLE
+        self._intake.discard()
