@@ -1,48 +1,63 @@
 """`python -m tests.bench`: the figures of a running server, or of a relay it starts from a built file.
 
 The server under measurement must not limit how fast an account sends; a relay started with `--pyz` does not.
+Others are measured beside it in the same run with `--against`, each figure in turn, for machines have moods.
 """
 
 import argparse
-import json
+import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
+from ipaddress import IPv4Address
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Final
 
 import uvloop
 
-from tests.bench import figures
+from tests.bench import plots
 from tests.bench.calibration import calibrate
-from tests.bench.figures import Figure
-from tests.bench.target import Target
+from tests.bench.figure import Figure
+from tests.bench.growth import growth
+from tests.bench.latency import latency, latency_under_load
+from tests.bench.logins import logins, reconnect_storm
+from tests.bench.mailbox import fetches, idle_memory, large_message, memory_at_rest
+from tests.bench.own_relay import own_relay, target_of
+from tests.bench.postfix_dovecot import PostfixDovecot
+from tests.bench.report import Report, compare
+from tests.bench.target import Login, Target
+from tests.bench.throughput import throughput
+from tests.bench.while_expiring import while_expiring
 from tests.support.relay import ServedRelay
 
-NO_LIMITS = """
-[mail]
-max_user_send_per_minute = 100000000
-max_user_send_burst_size = 100000000
-max_mailbox_size = "4G"
-[limits]
-max_load_1m = 1000
-min_available_memory = "1M"
-min_free_disk_space = "1M"
-"""
+Measure = Callable[[Target, float], Awaitable[list[Figure]]]
+"""Measures a target with that share of the full effort."""
+LOAD_PER_SECOND: Final = 100
+"""A load that both Postfix with Dovecot and we can carry."""
 
-Measure = Callable[[Target], Awaitable[list[Figure]]]
 
-MEASURES: dict[str, Measure] = {
-    "latency": figures.latency,
-    "throughput": lambda t: figures.throughput(t, messages=5000, goals=(">= 1500", "<= 0.7")),
-    "recipients": lambda t: figures.throughput(t, messages=500, recipients=20, goals=("", "<= 2")),
-    "100kb": lambda t: figures.throughput(t, messages=500, size_bytes=100_000),
-    "logins": figures.logins,
-    "fetch": figures.fetches,
-    "large": lambda t: figures.large_message(t, megabytes=10),
-    "larger": lambda t: figures.large_message(t, megabytes=25),
-    "memory": figures.idle_memory,
+def _at_least(full: int, share: float) -> int:
+    return max(20, int(full * share))
+
+
+MEASURES: Final[dict[str, Measure]] = {
+    "fresh": lambda t, share: memory_at_rest(t),
+    "latency": lambda t, share: latency(t, messages=_at_least(1000, share)),
+    "load": lambda t, share: latency_under_load(t, messages=_at_least(500, share), per_second=LOAD_PER_SECOND),
+    "throughput": lambda t, share: throughput(t, messages=_at_least(5000, share), goals=(">= 1500", "<= 0.7")),
+    "recipients": lambda t, share: throughput(t, messages=_at_least(500, share), recipients=20, goals=("", "<= 2")),
+    "100kb": lambda t, share: throughput(t, messages=_at_least(500, share), size_bytes=100_000),
+    "logins": lambda t, share: logins(t, first=_at_least(300, share), known=_at_least(1000, share)),
+    "fetch": lambda t, share: fetches(t, messages=1000),
+    "large": lambda t, share: large_message(t, megabytes=10),
+    "larger": lambda t, share: large_message(t, megabytes=25),
+    "memory": lambda t, share: idle_memory(t, connections=_at_least(2000, share)),
+    "storm": lambda t, share: reconnect_storm(t, clients=_at_least(2000, share)),
 }
+ONLY_OWN: Final = ("growth", "expiry")
+"""What needs a store filled beforehand, and so a relay started from the built file."""
 
 
 def arguments() -> argparse.Namespace:
@@ -53,41 +68,102 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--domain", help="what stands behind the @ of its addresses (default: [HOST])")
     parser.add_argument("--submissions", type=int, default=465, help="its submission port with TLS")
     parser.add_argument("--imaps", type=int, default=993, help="its IMAP port with TLS")
-    parser.add_argument("--pid", type=int, default=0, help="its process, for CPU and memory (with all its children)")
-    parser.add_argument("--only", nargs="+", choices=[*MEASURES, "stock"], help="these figures alone")
+    parser.add_argument("--pid", type=int, nargs="+", default=[], help="its processes, for CPU and memory")
+    parser.add_argument("--accounts", type=Path, help="`address password` lines, where a login makes no account")
+    parser.add_argument("--against", nargs="+", default=["stock"], choices=["stock", "postfix-dovecot", "nothing"])
+    parser.add_argument("--only", nargs="+", choices=[*MEASURES, *ONLY_OWN], help="these figures alone")
+    parser.add_argument("--runs", type=int, default=1, help="how often (default: %(default)s)")
+    parser.add_argument("--share", type=float, default=1.0, help="of the full number of messages, logins and clients")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    parser.add_argument("--plots", type=Path, help="also draw them, as SVG files in this folder")
+    parser.add_argument("--compare", type=Path, nargs=2, metavar=("BEFORE", "AFTER"), help="two such files as ratios")
     return parser.parse_args()
 
 
-async def measure(target: Target, only: list[str] | None) -> list[Figure]:
-    """All figures, in order, each printed as it comes."""
-    found: list[Figure] = []
-    jobs: dict[str, Measure] = {"stock": lambda _target: calibrate(), **MEASURES}
-    for name, run in jobs.items():
-        if only and name not in only:
-            continue
-        for figure in await run(target):
-            print(f"{figure.name:<50} {figure.value:>10.2f} {figure.unit:<4} {figure.goal}", flush=True)
-            found.append(figure)
-    return found
+def read_accounts(path: Path) -> list[Login]:
+    """Accounts that exist on the server, the last line first."""
+    return [Login(*line.split()) for line in path.read_text().splitlines() if line.strip()]
+
+
+class Bench:
+    """One call of the command."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._options = options
+        self._hosts = map(str, map(IPv4Address, count(int(IPv4Address(options.host)) + 1)))
+        self.report = Report.of_this_machine()
+
+    def run(self) -> None:
+        """All runs."""
+        for number in range(self._options.runs):
+            with ExitStack() as stack:
+                uvloop.run(self._run_once(stack, is_first=number == 0))
+
+    def _wants(self, name: str) -> bool:
+        return not self._options.only or name in self._options.only
+
+    async def _run_once(self, stack: ExitStack, *, is_first: bool) -> None:
+        targets = await asyncio.to_thread(self._start, stack)
+        if "stock" in self._options.against and self._wants("throughput"):
+            self._note("stock aiosmtpd", await calibrate(messages=_at_least(2000, self._options.share)))
+        for name, measure in MEASURES.items():
+            for server, target in targets.items() if self._wants(name) else ():
+                try:
+                    self._note(server, await measure(target, self._options.share))
+                except (OSError, asyncio.IncompleteReadError) as error:
+                    print(f"{server}: {name} came to no end: {error!r}", file=sys.stderr)
+        if self._options.pyz is not None and is_first:
+            if self._wants("growth"):
+                self._note("chatmail", await growth(self._another))
+            if self._wants("expiry"):
+                self._note("chatmail", await while_expiring(self._another))
+
+    def _start(self, stack: ExitStack) -> dict[str, Target]:
+        options = self._options
+        targets = {}
+        if options.pyz is not None:
+            folder = stack.enter_context(TemporaryDirectory(prefix="chatmail-bench-"))
+            relay = own_relay(options.pyz, options.host, Path(folder) / "data")
+            targets["chatmail"] = target_of(stack.enter_context(relay))
+        else:
+            given = read_accounts(options.accounts) if options.accounts else None
+            domain = options.domain or f"[{options.host}]"
+            made = Target(options.host, domain, options.submissions, options.imaps, tuple(options.pid), given=given)
+            targets[options.host] = made
+        if "postfix-dovecot" in options.against:
+            targets["Postfix + Dovecot"] = stack.enter_context(PostfixDovecot(next(self._hosts))).target()
+        return targets
+
+    def _another(self, data_dir: Path) -> ServedRelay:
+        """One more relay, on an address of its own."""
+        return own_relay(self._options.pyz, next(self._hosts), data_dir)
+
+    def _note(self, server: str, figures: list[Figure]) -> None:
+        self.report.add(server, figures)
+        for figure in figures:
+            missed = "" if figure.is_met else "  MISSED"
+            print(
+                f"{server:<18} {figure.name:<56} {figure.value:>10.2f} {figure.unit:<4} {figure.goal}{missed}",
+                flush=True,
+            )
 
 
 def main() -> int:
     """Run."""
     options = arguments()
-    with ExitStack() as stack:
-        target = Target(
-            options.host, options.domain or f"[{options.host}]", options.submissions, options.imaps, options.pid
-        )
-        if options.pyz:
-            folder = stack.enter_context(TemporaryDirectory(prefix="chatmail-bench-"))
-            relay = ServedRelay(options.pyz.resolve(), options.host, Path(folder) / "data", settings=NO_LIMITS)
-            stack.enter_context(relay)
-            target.submissions, target.imaps, target.pid = relay.port(465), relay.port(993), relay.pid
-        found = uvloop.run(measure(target, options.only))
-    if options.json:
-        rows = [{"name": f.name, "value": f.value, "unit": f.unit, "goal": f.goal} for f in found]
-        options.json.write_text(json.dumps(rows, indent=1) + "\n")
+    if options.compare:
+        print(compare(*map(Report.read, options.compare)))
+        return 0
+    bench = Bench(options)
+    try:
+        bench.run()
+    finally:
+        print("\n" + bench.report.table())
+        if options.json:
+            bench.report.write(options.json)
+        if options.plots:
+            for path in plots.draw(bench.report, options.plots):
+                print(f"drawn: {path}")
     return 0
 
 

@@ -16,8 +16,8 @@ from tempfile import TemporaryDirectory
 import uvloop
 
 from chatmail.storage.store import Store
-from tests.bench.__main__ import NO_LIMITS
 from tests.bench.bench_expiry import fill, show
+from tests.bench.own_relay import own_relay, target_of
 from tests.bench.target import Target
 from tests.support.mail_client import ImapClient, SmtpClient
 from tests.support.messages import encrypted_message
@@ -84,7 +84,7 @@ async def expire(relay: ServedRelay) -> None:
 
 async def measure(relay: ServedRelay) -> None:
     """At rest and during the run."""
-    target = Target(relay.host, f"[{relay.host}]", relay.port(465), relay.port(993), relay.pid)
+    target = target_of(relay)
     database = relay.data_dir / "chatmail.sqlite"
     probe = await Probe.of(target)
     show("database before", database.stat().st_size / 2**20, "MiB")
@@ -112,7 +112,7 @@ def main() -> int:
     with TemporaryDirectory(prefix="chatmail-bench-", dir=options.folder) as folder:
         data_dir = Path(folder) / "data"
         uvloop.run(fill_in(data_dir, options.messages))
-        with ServedRelay(options.pyz.resolve(), options.host, data_dir, settings=NO_LIMITS) as relay:
+        with own_relay(options.pyz, options.host, data_dir) as relay:
             uvloop.run(measure(relay))
     return 0
 

@@ -16,13 +16,12 @@ from typing import Final
 
 import uvloop
 
-from tests.bench.__main__ import NO_LIMITS
+from tests.bench.own_relay import own_relay, target_of
 from tests.bench.target import Login, Target
 from tests.support.dkim_samples import FOREIGN, SELECTOR, record, sign
 from tests.support.mail_client import SmtpClient, accept_any_certificate
 from tests.support.messages import encrypted_message
 from tests.support.name_server import NameServer
-from tests.support.relay import ServedRelay
 
 HOST: Final = "127.0.67.1"
 DNS: Final = "127.0.67.53"
@@ -102,11 +101,9 @@ def main() -> int:
         zone = Path(folder) / "dns"
         zone.mkdir()
         key = " ".join(f'"{record()[start : start + 200].decode()}"' for start in range(0, len(record()), 200))
-        settings = f'{NO_LIMITS}\n[dns]\nresolvers = ["{DNS}"]\n'
-        relay = ServedRelay(options.pyz.resolve(), HOST, Path(folder) / "data", settings=settings)
+        relay = own_relay(options.pyz, HOST, Path(folder) / "data", settings=f'[dns]\nresolvers = ["{DNS}"]\n')
         with NameServer(zone, DNS, {FOREIGN: f"{SELECTOR}._domainkey IN TXT {key}\n"}), relay:
-            target = Target(HOST, f"[{HOST}]", relay.port(465), relay.port(993), relay.pid)
-            uvloop.run(measure(target, relay.port(25), options.messages))
+            uvloop.run(measure(target_of(relay), relay.port(25), options.messages))
     return 0
 
 
