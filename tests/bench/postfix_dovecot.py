@@ -207,6 +207,8 @@ class PostfixDovecot:
         return True
 
     def _end(self) -> None:
+        # Its master is in a process group of its own, and ends by its own command alone.
+        subprocess.run(["postfix", "-c", str(self.folder), "stop"], capture_output=True, check=False)
         for process in reversed(self._processes):
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGTERM)

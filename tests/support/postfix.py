@@ -240,6 +240,8 @@ class Postfix:
 
     def stop(self) -> None:
         """End all."""
+        # Postfix's master is in a process group of its own, and ends by its own command alone.
+        subprocess.run([require_tool("postfix"), "-c", str(self.folder), "stop"], capture_output=True, check=False)
         for process in reversed(self._processes):
             # OpenDKIM has nothing to lose, and takes seconds to hear a polite signal.
             os.killpg(process.pid, signal.SIGKILL if "opendkim" in str(process.args) else signal.SIGTERM)
