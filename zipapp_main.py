@@ -186,6 +186,8 @@ def unpack(packed: zipfile.ZipFile, folder: Path) -> None:
         with folder.with_name(f".{folder.name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not folder.exists():
+                if sys.stderr.isatty():
+                    print("chatmail: unpacking, once; this takes some seconds...", file=sys.stderr)
                 extract(packed, folder.with_name(f"{folder.name}.partial"))
                 folder.with_name(f"{folder.name}.partial").rename(folder)
     except OSError as problem:

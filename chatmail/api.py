@@ -39,7 +39,7 @@ from chatmail.installation.host import ThisHost
 from chatmail.installation.naming import DnsRecords, RecordRendering, RenderedRecord, Resolution
 from chatmail.installation.places import READ_LOG, Places
 from chatmail.installation.plan import Action, Plan, PlannedItem
-from chatmail.installation.preflight import PreflightOptions, own_command
+from chatmail.installation.preflight import PreflightOptions, start_command
 from chatmail.installation.preparing import (
     certificate_in_use,
     check_dns,
@@ -189,7 +189,6 @@ __all__ = [
     "obtain_certificate",
     "open_ports",
     "own_addresses",
-    "own_command",
     "plan",
     "plan_removal",
     "preflight",
@@ -210,6 +209,7 @@ __all__ = [
     "set_registration",
     "sign_up_link",
     "sign_up_link_of",
+    "start_command",
     "uninstall",
     "validate_domain",
     "web_address",

@@ -6,6 +6,7 @@ that can be guessed, what was probably meant. IDNA: RFC 5891; address literals: 
 
 import ipaddress
 import re
+import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Literal
@@ -22,6 +23,7 @@ MAX_LABEL: Final = 63
 _SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*:(//)?", re.IGNORECASE)
 _PORT = re.compile(r":\d*$")
 _NUMBERS_AND_DOTS = re.compile(r"[\d.\s]+")
+_NEW_SINCE_2003: Final = frozenset("ßς\u200c\u200d")
 _RESERVED_TOP: Final = ("local", "localhost", "internal", "lan", "home", "test", "invalid", "onion", "corp")
 
 
@@ -34,9 +36,9 @@ class DomainKind(StrEnum):
 
 
 EXPLANATIONS: Final = {
-    DomainKind.DOMAIN: ("The usual way: addresses are name@domain, and people everywhere can be reached."),
-    DomainKind.IP_ADDRESS: ("No domain and no DNS records are needed; addresses are name@[IP address]."),
-    DomainKind.TEST: ("It begins with an underscore; for trying out: servers elsewhere do not accept it."),
+    DomainKind.DOMAIN: ("The usual way: addresses are name@domain, reachable from everywhere."),
+    DomainKind.IP_ADDRESS: ("No domain and no DNS records needed: addresses are name@[IP address]."),
+    DomainKind.TEST: ("Begins with an underscore, for trying out: other servers refuse it."),
 }
 """A sentence for each choice."""
 
@@ -149,10 +151,17 @@ def _international(typed: str) -> DomainProblem | None:
     if typed.isascii():
         return None
     try:
-        encoded = typed.lower().encode("idna").decode()
+        encoded = ".".join(map(_encoded_label, typed.lower().split(".")))
     except UnicodeError:
         return DomainProblem("Only letters a-z, digits, hyphens and dots can be in a domain.")
     return DomainProblem(f"Mail needs the technical form of {typed}: {encoded}.", _suggest(encoded))
+
+
+def _encoded_label(label: str) -> str:
+    """One label as the DNS has it (RFC 5891); raises `UnicodeError`. Python's own codec is older and makes ß ss."""
+    if _NEW_SINCE_2003 & set(label):
+        return f"xn--{unicodedata.normalize('NFC', label).encode('punycode').decode()}"
+    return label.encode("idna").decode()
 
 
 def _judge_name(name: str) -> DomainAnswer | DomainProblem:

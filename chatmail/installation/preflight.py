@@ -4,6 +4,7 @@
 the options, whether connections get through; with none named it asks nobody.
 """
 
+import os
 import platform
 import shlex
 import socket
@@ -75,10 +76,18 @@ def preflight(places: Places, host: Host, options: PreflightOptions) -> Iterator
             yield from found
 
 
-def own_command() -> str:
-    """How this program was started, to be typed again after `sudo`."""
+def own_command(*, arguments: bool = True) -> str:
+    """How this program was started, to be typed again after `sudo`; without the arguments if so wanted."""
     is_command = Path(sys.argv[0]).name == "chatmail"
-    return shlex.join(["chatmail", *sys.argv[1:]] if is_command else ["python3", *sys.argv])
+    program = ["chatmail"] if is_command else ["python3", sys.argv[0]]
+    return shlex.join([*program, *(sys.argv[1:] if arguments else ())])
+
+
+def start_command(*, arguments: bool = True) -> str:
+    """The same with `sudo`, unless root needs none to become root again."""
+    command = own_command(arguments=arguments)
+    is_root = os.geteuid() == 0 and not os.environ.get("SUDO_USER")
+    return command if is_root else f"sudo {command}"
 
 
 def total_memory_bytes() -> int:

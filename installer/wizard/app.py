@@ -1,6 +1,6 @@
 """The wizard's App: keeps the journey, shows its pages, and asks before it is left. And the door to it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from threading import Event
 from typing import ClassVar
 
@@ -36,7 +36,12 @@ class WizardApp(ThemedApp):
     """Between two looks at the records."""
 
     def __init__(
-        self, preset: Mapping[str, object] | None = None, *, door: Door = api, outside: str | None = None
+        self,
+        preset: Mapping[str, object] | None = None,
+        *,
+        door: Door = api,
+        outside: str | None = None,
+        first_step: Step = Step.WELCOME,
     ) -> None:
         super().__init__()
         self.door = door
@@ -51,17 +56,18 @@ class WizardApp(ThemedApp):
         """The one that was made last."""
         self.farewell: Farewell | None = None
         self.bug: Exception | None = None
+        self._first_step = first_step
         self._preset = dict(preset or {})
         self._kept_step: Step | None = None
+        self._question: ConfirmationModal | None = None
 
     def on_mount(self) -> None:
         """Begin with the first page."""
-        self.push_screen(screen_of(Step.WELCOME))
+        self.push_screen(screen_of(self._first_step))
 
     # --- the journey --------------------------------------------------------------------------------------------
 
-    @property
-    def step(self) -> Step:
+    def present_step(self) -> Step:
         """The page that is shown, below any question."""
         return next((one.STEP for one in reversed(self.screen_stack) if isinstance(one, StepScreen)), Step.WELCOME)
 
@@ -115,19 +121,23 @@ class WizardApp(ThemedApp):
     def action_leave(self) -> None:
         """Ask, saying what lies on the machine and how to go on."""
         if isinstance(self.screen, ConfirmationModal):
+            # Whoever presses it twice means it.
+            self.screen.dismiss(self.screen is self._question)
             return
-        if self.step is Step.DONE:
+        if self.present_step() is Step.DONE:
             return self.finish()
         if self.installing:
             question = ConfirmationModal(leaving.INSTALLING_TITLE, leaving.INSTALLING_QUESTION,
                                          yes=leaving.INSTALLING_YES, no=leaving.INSTALLING_NO)  # fmt: skip
-            self.push_screen(question, self._stop_installing)
-            return
+            return self._ask(question, self._stop_installing)
         said = self._farewell()
         details = [leaving.GO_ON.format(command=command, what=what) for command, what in said.how]
-        self.push_screen(
-            ConfirmationModal(leaving.TITLE, said.left, details=details, yes=leaving.YES, no=leaving.NO), self._leave
-        )
+        question = ConfirmationModal(leaving.TITLE, said.left, details=details, yes=leaving.YES, no=leaving.NO)
+        self._ask(question, self._leave)
+
+    def _ask(self, question: ConfirmationModal, then: Callable[[bool | None], None]) -> None:
+        self._question = question
+        self.push_screen(question, then)
 
     def _stop_installing(self, sure: bool | None) -> None:
         if sure:
@@ -144,14 +154,14 @@ class WizardApp(ThemedApp):
         self.exit(LEFT)
 
     def _farewell(self) -> Farewell:
-        begun = self.step is Step.INSTALL and self.door.left_behind() is api.LeftBehind.RESUMABLE
-        command = self.door.own_command()
+        begun = self.present_step() is Step.INSTALL and self.door.left_behind() is api.LeftBehind.RESUMABLE
         return farewell(
-            self._kept_step or self.step,
+            self._kept_step or self.present_step(),
             kept=self._kept_step is not None,
             installing=begun and self.stop_installing.is_set(),
             installed=self.installed,
-            command=command if command.startswith("chatmail") else f"sudo {command}",
+            command=self.door.start_command(),
+            program=self.door.start_command(arguments=False),
         )
 
     # --- faults -------------------------------------------------------------------------------------------------

@@ -18,8 +18,8 @@ class Door(Protocol):
     def own_addresses(self) -> tuple[str, ...]:
         """This machine's addresses."""
 
-    def own_command(self) -> str:
-        """How this program was started."""
+    def start_command(self, *, arguments: bool = True) -> str:
+        """What starts this again."""
 
     def resolve_now(self, domain: str, resolvers: Sequence[str] = (), own_addresses: Sequence[str] = ()
                     ) -> api.Resolution:  # fmt: skip

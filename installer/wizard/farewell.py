@@ -18,10 +18,13 @@ class Farewell:
         return [self.left, *(f"  {command:<{width}}   {what}" for command, what in self.how)]
 
 
-def farewell(step: Step, *, kept: bool, installing: bool, installed: bool, command: str) -> Farewell:
-    """`kept`: something was written (answers, keys); `installing`: steps were begun; `installed`: it runs."""
+def farewell(step: Step, *, kept: bool, installing: bool, installed: bool, command: str, program: str) -> Farewell:
+    """`kept`: something was written (answers, keys); `installing`: steps were begun; `installed`: it runs.
+
+    `command` starts this again as it was started, `program` is the same without arguments.
+    """
     go_on = (command, "goes on where you left")
-    remove = (f"{command} uninstall" if command.startswith("sudo") else "chatmail uninstall", "removes what was made")
+    remove = (f"{program} uninstall", "removes what was made")
     if installed:
         return Farewell("The server is installed and runs.", (("chatmail status", "shows how it is doing"),))
     if installing:

@@ -77,9 +77,9 @@ def preflight_row(check: api.PreflightCheck) -> Row:
 
 
 def doctor_row(check: api.DoctorCheck) -> Row:
-    """A check of the running server; with the time where one was measured."""
+    """A check of the running server: its name begins the sentence; with the time where one was measured."""
     took = "" if check.seconds is None else f" ({check.seconds * 1000:.0f} ms)"
-    return Row(_DOCTOR[check.state], check.name, check.sentence + took, check.remedy)
+    return Row(_DOCTOR[check.state], "", f"{check.name}: {check.sentence}{took}", check.remedy)
 
 
 def step_row(report: api.StepReport) -> Row:

@@ -23,7 +23,7 @@ from chatmail.installation.places import Places
 from chatmail.installation.plan import make_plan
 from chatmail.installation.preflight import judge_firewall
 
-DOMAIN = "chat.example.org"
+DOMAIN = "chat.example.net"
 ADDRESS = "203.0.113.5"
 PORTS = [25, 80, 143, 443, 465, 587, 993]
 COMMAND = "python3 chatmail.pyz"
@@ -107,7 +107,7 @@ class FakeDoor:
     checks: list[PreflightCheck] = field(default_factory=fine_checks)
     state: api.InstalledState = NOTHING_INSTALLED
     addresses: tuple[str, ...] = (ADDRESS,)
-    command: str = COMMAND
+    command: str = f"sudo {COMMAND}"
     leads_to: str = ADDRESS
     right_records: int = 0
     """So many of the records are right, from the top; the one after them differs, the rest is missing."""
@@ -149,8 +149,8 @@ class FakeDoor:
     def own_addresses(self) -> tuple[str, ...]:
         return self.addresses
 
-    def own_command(self) -> str:
-        return self.command
+    def start_command(self, *, arguments: bool = True) -> str:
+        return f"{self.command} install" if arguments else self.command
 
     def resolve_now(
         self, domain: str, resolvers: Sequence[str] = (), own_addresses: Sequence[str] = ()

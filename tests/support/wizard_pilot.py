@@ -1,7 +1,8 @@
-"""Driving the wizard in a test: waiting for what is to be seen, without sleeping blindly."""
+"""Driving the wizard in a test: begin at any page, wait for what is to be seen, and look at it in both sizes."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from time import monotonic
 from typing import Any
 
@@ -9,7 +10,30 @@ from rich.segment import Segment
 from textual.app import App
 from textual.pilot import Pilot
 
-WAIT_SECONDS = 20.0
+from chatmail import api
+from installer.wizard.app import WizardApp
+from installer.wizard.journey import Journey, Step
+from tests.support.screen_snapshot import Snapshots, still
+from tests.support.wizard_door import DOMAIN, FakeDoor
+
+WAIT_SECONDS = 30.0
+SMALL, LARGE, NARROW = (80, 24), (120, 40), (40, 24)
+
+
+@asynccontextmanager
+async def wizard_at(
+    step: Step, door: FakeDoor, *, size: tuple[int, int] = SMALL, **answers: object
+) -> AsyncIterator[tuple[WizardApp, Pilot[int]]]:
+    """The wizard on the page of `step`, with the usual answers but for `answers`."""
+    app = still(WizardApp(door=door, first_step=step))
+    app.typing_pause_seconds = 0.01
+    app.dns_interval_seconds = 3600.0  # a test asks itself for the next look
+    app.journey = Journey(api.changed_answers(api.Answers(DOMAIN), **answers))
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await pilot.pause()
+        yield app, pilot
+        if app.bug is not None:
+            raise app.bug
 
 
 def seen(app: App[Any]) -> str:
@@ -25,18 +49,29 @@ async def until(pilot: Pilot[Any], condition: Callable[[], bool]) -> None:
         bug = getattr(pilot.app, "bug", None)
         if bug is not None:
             raise bug
+        await pilot.pause()
         if condition():
             return
         assert monotonic() < deadline, seen(pilot.app)
-        await pilot.pause()
-        await asyncio.sleep(0.005)  # workers are threads: nothing else tells when they have posted
+        await asyncio.sleep(0.02)  # workers are threads: nothing else tells when they have posted
 
 
-async def shows(pilot: Pilot[Any], text: str) -> None:
-    """Wait until `text` is on the screen, whatever lines it is broken into."""
-    wanted = text.split()
+async def shows(pilot: Pilot[Any], *texts: str) -> None:
+    """Wait until all of these are on the screen, whatever lines they are broken into."""
 
     def found() -> bool:
-        return " ".join(wanted) in " ".join(seen(pilot.app).split())
+        whole = " ".join(seen(pilot.app).split())
+        return all(" ".join(text.split()) in whole for text in texts)
 
     await until(pilot, found)
+
+
+async def look(snapshots: Snapshots, pilot: Pilot[Any], moment: str, *sizes: tuple[int, int], focus: str = "") -> None:
+    """Compare this moment in both sizes, or in these."""
+    first = pilot.app.size
+    for size in sizes or (SMALL, LARGE):
+        if size != tuple(pilot.app.size):
+            await pilot.resize_terminal(*size)
+        await snapshots.check(pilot, moment)
+    if first != pilot.app.size:
+        await pilot.resize_terminal(*first)

@@ -81,16 +81,19 @@ class DomainScreen(StepScreen):
         self._judged = judged = api.validate_domain(text)
         if self._look_up is not None:
             self._look_up.stop()
-        self.allow_next(isinstance(judged, api.DomainAnswer))
         if isinstance(judged, api.DomainProblem):
-            hint = f" {texts.PERHAPS.format(suggestion=judged.suggestion)}" if judged.suggestion else ""
-            return self.say(Mark.FAILED if len(text) > 1 else None, judged.sentence + hint)
+            return self._complain(judged, begun=len(text) > 1)
         choice = self.query_one(Choice)
         if choice.value != judged.kind:
             self._following = True
             choice.value = judged.kind
         self.say(Mark.WORKING, texts.LOOKING_UP.format(domain=judged.mail_domain))
         self._look_up = self.set_timer(self.wizard.typing_pause_seconds, self._resolve)
+
+    def _complain(self, problem: api.DomainProblem, *, begun: bool) -> None:
+        """Not before somebody has typed enough to be wrong."""
+        hint = f" {texts.PERHAPS.format(suggestion=problem.suggestion)}" if problem.suggestion else ""
+        self.say(Mark.FAILED if begun else None, problem.sentence + hint)
 
     def _resolve(self) -> None:
         if isinstance(self._judged, api.DomainAnswer):
@@ -117,6 +120,8 @@ class DomainScreen(StepScreen):
         if isinstance(self._judged, api.DomainAnswer):
             self.wizard.journey = self.journey.with_domain(self._judged)
             super().proceed()
+        else:
+            self._complain(self._judged, begun=True)
 
 
 def _is_name(text: str) -> bool:

@@ -11,7 +11,7 @@ from textual.widgets import Button, Static
 
 from chatmail import api
 from installer.wizard.journey import Step
-from installer.wizard.marks import Mark, Row, counted, doctor_row, worst_first
+from installer.wizard.marks import Mark, Row, doctor_row, worst_first
 from installer.wizard.messages import ServerChecked, ServerKnown
 from installer.wizard.screens.step_screen import StepScreen
 from installer.wizard.texts import done as texts
@@ -38,8 +38,8 @@ class DoneScreen(StepScreen):
     DoneScreen.-tall #buttons { margin: 0; }
     DoneScreen.-tall StatusLine { margin: 0; }
     DoneScreen.-roomy StatusLine { margin: 1 0; }
-    DoneScreen CheckRow > .name { display: none; }
-    DoneScreen.-wide CheckRow > .name { display: block; }
+    DoneScreen.-trouble.-tall #remember { display: none; }
+    DoneScreen.-trouble.-roomy #remember { display: block; }
     DoneScreen.-narrow #columns { layout: vertical; overflow-y: auto; }
     DoneScreen.-narrow #code { display: none; }
     DoneScreen.-narrow #told { margin-right: 0; }
@@ -62,7 +62,7 @@ class DoneScreen(StepScreen):
             with Vertical(id="told"):
                 yield Static(self._give(config), id="give", markup=False)
                 yield Static(_remember(), id="remember", markup=False)
-                yield CheckList(id="tests")
+                yield CheckList(names=False, id="tests")
             if self._link:
                 yield QrCode(self._link, id="code")
 
@@ -102,16 +102,11 @@ class DoneScreen(StepScreen):
 
     @on(ServerKnown)
     async def _known(self) -> None:
-        failed, warnings = counted(self._rows)
+        mark, said = texts.summary(self._rows)
         self.query_one("#again", Button).disabled = False
-        self.head(texts.TITLE_TROUBLE if failed else texts.TITLE)
-        if failed:
-            self.say(Mark.FAILED, texts.FAILED.format(failed=failed, count=len(self._rows)))
-        elif warnings:
-            good = len(self._rows) - warnings
-            self.say(Mark.WARNING, texts.WARNINGS.format(good=good, warnings=warnings))
-        else:
-            self.say(Mark.OK, texts.ALL_WELL.format(count=len(self._rows)))
+        self.head(texts.TITLE_TROUBLE if mark is Mark.FAILED else texts.TITLE)
+        self.say(mark, said)
+        self.set_class(mark is Mark.FAILED, "-trouble")
         await self.query_one(CheckList).replace(worst_first(self._rows))
 
     def work_stopped(self) -> None:

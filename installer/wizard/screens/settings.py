@@ -81,10 +81,8 @@ class SettingsScreen(StepScreen):
             values[field.name], wrong = judged(field, widget.value)
             if wrong:
                 self.say(Mark.FAILED, f"{field.label}: {wrong}")
-                self.allow_next(False)
                 return None
         self.say(None)
-        self.allow_next(True)
         return values
 
     def proceed(self) -> None:

@@ -66,7 +66,7 @@ class WelcomeScreen(StepScreen):
         self.wizard.know(message.state)
         await self._offer(message.state)
         self.allow_next(not stops)
-        (again if stops else self.query_one("#next")).focus()
+        (again if stops else self.query_one("#offers" if self.query(Choice) else "#next")).focus()
 
     async def _offer(self, state: api.InstalledState) -> None:
         """What can be done here, where there is more than one thing."""

@@ -3,7 +3,7 @@
 from chatmail import api
 
 TITLE = "What is your server called?"
-LEAD = "Every address ends with it, so it cannot be changed later. A subdomain is fine."
+LEAD = "Every address ends with it, so it cannot be changed later."
 KINDS = {
     api.DomainKind.DOMAIN: ("A domain you own", api.EXPLANATIONS[api.DomainKind.DOMAIN]),
     api.DomainKind.IP_ADDRESS: ("Only an IP address", api.EXPLANATIONS[api.DomainKind.IP_ADDRESS]),

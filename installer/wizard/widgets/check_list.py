@@ -84,4 +84,5 @@ class CheckList(VerticalScroll):
         with self.app.batch_update():
             await self.remove_children(CheckRow)
             await self.mount_all(map(CheckRow, rows))
-            self.scroll_home(animate=False)
+        # After the scrolling that the last `add` has asked for.
+        self.call_after_refresh(self.scroll_home, animate=False)

@@ -61,6 +61,8 @@ class RecordTable(OptionList, inherit_bindings=False):
         self._draw()
 
     def _draw(self) -> None:
+        if self.option_count != len(self._records):
+            return
         for number, line in enumerate(self._records):
             self.replace_option_prompt_at_index(number, self._prompt(line, number == self.highlighted))
 

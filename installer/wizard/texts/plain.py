@@ -1,0 +1,12 @@
+"""What only the lines of text say."""
+
+HOW = "Enter takes what stands in brackets, < goes back a page, Ctrl-C leaves."
+AGAIN = "Press Enter to try again"
+DOMAIN = "The domain, the IP address, or the test name"
+TAKE = "Take {domain}?"
+SETTINGS = "These are good to begin with. All can be changed later, in /etc/chatmail/chatmail.toml."
+DNS = "Create these records where you bought the domain."
+DNS_KEYS = "Enter looks again, r shows another form, s saves a zone file, a is for another address, n goes on"
+CERTIFICATE = "Where does it come from"
+KEEP_IT = "Keep it?"
+SHOW_CODE = "Show a QR code to scan?"
