@@ -15,6 +15,8 @@ from chatmail.imap.part_tree import header_fields
 
 MAX_ADDRESSES: Final = 2000
 """Per field; what follows is left out."""
+MAX_TOKENS: Final = 10 * MAX_ADDRESSES
+"""Per field: names, brackets, commas. Mail for as many recipients as one may have needs fewer."""
 
 _TOKEN = re.compile(
     rb"""[\s]+
@@ -72,10 +74,10 @@ class _AddressReader:
         self._in_group = False
 
     def read(self, value: bytes) -> bytes:
-        for match in _TOKEN.finditer(value):
-            self._token(match)
-            if len(self.encoded) >= MAX_ADDRESSES:
+        for number, match in enumerate(_TOKEN.finditer(value)):
+            if len(self.encoded) >= MAX_ADDRESSES or number >= MAX_TOKENS:
                 break
+            self._token(match)
         else:
             self._end_mailbox()
         if self._in_group:

@@ -130,7 +130,7 @@ class Cursor:
         return self._take(_ATOM, "an atom")
 
     def keyword(self) -> bytes:
-        """An atom that is a word of the protocol, in capitals."""
+        """`atom = 1*ATOM-CHAR`, one that is a word of the protocol, in capitals."""
         return self._take(_ATOM, "a word").upper()
 
     def quoted(self) -> bytes:
@@ -200,7 +200,7 @@ class Cursor:
             self.fail("text in UTF-8")
 
     def atom_text(self) -> str:
-        """An atom as text, in the case it was written."""
+        """`atom = 1*ATOM-CHAR` as text, in the case it was written."""
         return self.atom().decode("ascii")
 
     def base64(self) -> bytes:
@@ -261,7 +261,7 @@ class Cursor:
         return name
 
     def mailbox_or_server(self) -> str:
-        """A mailbox, or the empty string for the server as a whole. RFC 5464 §4.2."""
+        """`mailbox = "INBOX" / astring`, or the empty string for the server as a whole. RFC 5464 §4.2."""
         return self._name(self.astring())
 
     def list_mailbox(self) -> str:
@@ -343,7 +343,7 @@ class Cursor:
         return SequenceSet(ranges)
 
     def uid_set(self) -> UidSet | SavedResult:
-        """The same grammar, of UIDs."""
+        """`sequence-set = (uniqueid / uniqueid ":" uniqueid) *("," sequence-set) / "$"`, of UIDs."""
         if self.skip(b"$"):
             return SavedResult()
         ranges, self.position = parse_ranges(self.text, self.position)

@@ -58,7 +58,7 @@ def command_name(text: bytes) -> bytes:
 
 
 def parse_command(text: bytes, *, utf8_names: bool = False) -> TaggedCommand:
-    """The command that `text` is. Raises `ImapSyntaxError`. RFC 9051 §9 `command`."""
+    """`command = tag SP (command-any / command-auth / …) CRLF`: the command `text` is. Raises `ImapSyntaxError`."""
     tag = _TAG.match(text)
     if tag is None:
         raise ImapSyntaxError("expected a tag")

@@ -31,6 +31,7 @@ CHUNK_BYTES: Final = 256 * 1024
 MAX_ITEMS: Final = 100
 """In one command; clients ask for some ten."""
 _MESSAGES_PER_TURN: Final = 25
+_HEADER_BYTES_PER_TURN: Final = 64 * 1024
 
 
 async def fetch(state: SessionState, tag: str, command: commands.Fetch) -> StatusResponse:
@@ -92,11 +93,14 @@ async def _answer_batch(
             plan = FetchPlan((*items, *told))
     headers = await state.context.store.mailboxes.headers({r.body_id for r in records}) if plan.needs_header else {}
     account_id = state.require_account()
+    header_bytes = 0
     for number, record in enumerate(records, 1):
-        if plan.needs_parts or number % _MESSAGES_PER_TURN == 0:
-            await asyncio.sleep(0)  # what comes from memory never waits: the others have their turn here
-        seq_num = selected.view.seq_num(record.uid)
         header = headers.get(record.body_id, b"")
+        header_bytes += len(header)
+        if plan.needs_parts or number % _MESSAGES_PER_TURN == 0 or header_bytes > _HEADER_BYTES_PER_TURN:
+            await asyncio.sleep(0)  # what comes from memory never waits: the others have their turn here
+            header_bytes = 0
+        seq_num = selected.view.seq_num(record.uid)
         if seq_num is not None and (header or not plan.needs_header):
             await _answer(state, plan, seq_num, FetchedRecord(record, header, None, email_id(account_id, record)))
 

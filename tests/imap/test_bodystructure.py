@@ -93,3 +93,7 @@ def test_address_fields(field: bytes, encoded: bytes) -> None:
 
 def test_the_number_of_addresses_is_limited() -> None:
     assert address_list(b"a@b," * 10000).count(b"(NIL NIL") == 2000
+
+
+def test_two_thousand_full_addresses_are_all_there() -> None:
+    assert address_list(b'"A B" <a@b.example>, ' * 2000).count(b'("A B" NIL "a" "b.example")') == 2000

@@ -1,8 +1,13 @@
+import importlib
+import inspect
+import pkgutil
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 
+import chatmail.imap
 from chatmail.imap.grammar import Cursor
 from chatmail.imap.sequence_set import SavedResult, UidSet
 from chatmail.imap.syntax import ImapSyntaxError
@@ -163,3 +168,31 @@ def test_an_error_never_tells_what_was_sent() -> None:
     with pytest.raises(ImapSyntaxError) as caught:
         read(b'"secret', Cursor.string)
     assert "secret" not in str(caught.value)
+
+
+MOVING = {"fail", "skip", "at", "expect", "text_of"}
+"""What moves the cursor and reads no rule."""
+
+
+def grammar_functions() -> list[tuple[str, str]]:
+    """Name and docstring of every rule of the cursor, and of every `parse_…` of the modules beside it."""
+    found = [
+        (name, inspect.getdoc(method) or "")
+        for name, method in vars(Cursor).items()
+        if inspect.isfunction(method) and not name.startswith("_") and name not in MOVING
+    ]
+    for module in pkgutil.iter_modules(chatmail.imap.__path__, "chatmail.imap."):
+        for name, function in vars(importlib.import_module(module.name)).items():
+            if name.startswith("parse_") and getattr(function, "__module__", "") == module.name:
+                found.append((name, inspect.getdoc(function) or ""))
+    return found
+
+
+def test_every_function_of_the_grammar_carries_its_abnf_line() -> None:
+    functions = grammar_functions()
+    assert len(functions) > 50
+    other_grammars = {"parse_parameters", "parse_ranges"}
+    without = [
+        n for n, text in functions if n not in other_grammars and not re.match(r"`[^`]*(?:=|SP|\()|`[A-Z]+`", text)
+    ]
+    assert without == []
