@@ -20,7 +20,7 @@ from chatmail.errors import OperatorError
 from chatmail.mail.address import Address
 from chatmail.mail.envelope import SmtpReply
 from chatmail.net.mail_routes import MailHost, MailRoutes, NoRouteError
-from chatmail.net.mxdeliv_client import POST_RECIPIENTS, MxdelivAnswer, MxdelivClient
+from chatmail.net.mxdeliv_client import MxdelivAnswer, MxdelivClient
 from chatmail.net.outbound_message import OutboundMessage
 from chatmail.net.smtp_client import CANNOT_BE_REACHED, SmtpClient, SmtpClientError, SmtpPatience
 
@@ -114,11 +114,12 @@ class Courier:
         if self._https.is_absent(host) or not all(str(to).isascii() for to in waiting) or not message.is_ascii:
             return None
         while waiting:
-            answer = await self._https.post(host, message, waiting[:POST_RECIPIENTS])
+            chosen = waiting[: self._https.limit(host)]
+            answer = await self._https.post(host, message, chosen)
             if answer is not MxdelivAnswer.TAKEN:
                 return answer is MxdelivAnswer.REFUSED
-            report.delivered += waiting[:POST_RECIPIENTS]
-            del waiting[:POST_RECIPIENTS]
+            report.delivered += chosen
+            del waiting[: len(chosen)]
         return True
 
     # --- SMTP ---

@@ -4,7 +4,7 @@ Door: `MxDeliv.answer`, which the HTTP service calls for the path. The request: 
 sender), `X-MAIL-TO` for each recipient (or a list with commas), and the message as the body, CR LF line ends, no dots
 doubled. The answers: 200 when every recipient has it, 400 with the reply that SMTP would have given, 405, and 413. The
 checks and their order are those of port 25: `Reception`'s. All recipients get it in one transaction, or the first
-refusal is the answer and nobody does.
+refusal is the answer and nobody does. Each answer says how many recipients a request may have (`X-MAIL-TO-LIMIT`).
 
 A peer is known by its address only while its minute of bytes and its open requests are counted.
 """
@@ -21,6 +21,7 @@ from chatmail.log import ConnectionId, Log, new_connection_id
 from chatmail.mail.address import Address
 from chatmail.mail.envelope import MESSAGE_TOO_BIG, Envelope, SmtpReply
 from chatmail.mail.line_ends import LineEnds
+from chatmail.net.mxdeliv_client import LIMIT_FIELD
 from chatmail.policy.peer_budget import PeerBudget, peer_of
 from chatmail.reception import ACCEPTED, IncomingMail, Reception
 
@@ -87,6 +88,7 @@ class MxDeliv:
         finally:
             self._budget.end(peer)
         response = _response(_status(reply), reply)
+        response.headers[LIMIT_FIELD] = str(self._max_recipients)
         if reply is _CUT_SHORT:
             response.force_close()
         return response

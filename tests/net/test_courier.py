@@ -217,6 +217,20 @@ async def test_https_comes_first_and_stays_connected(
         assert server.received[-1].mail_from == ""
 
 
+async def test_who_says_how_many_recipients_it_takes_gets_so_many_at_once(
+    our: Courier, authority: tuple[trustme.CA, Path], free_loopback_address: str
+) -> None:
+    async with ForeignServer(free_loopback_address, authority[0], has_https=True, https_limit="1000") as server:
+        names = [f"user{number}" for number in range(2100)]
+        assert len((await deliver(our, server, *names)).delivered) == 2100
+        assert [len(received.rcpt_tos) for received in server.received] == [50, 1000, 1000, 50]
+        assert [to for received in server.received for to in received.rcpt_tos] == [*map(str, at(server, *names))]
+        server.https_limit = "many"  # and takes it back
+        await deliver(our, server, *names[:60])
+        await deliver(our, server, *names[:60])
+        assert [len(received.rcpt_tos) for received in server.received[4:]] == [60, 50, 10]
+
+
 @pytest.mark.parametrize("status", [400, 404, 301, 500])
 async def test_whatever_https_refuses_smtp_explains(
     our: Courier, authority: tuple[trustme.CA, Path], free_loopback_address: str, status: int

@@ -49,6 +49,17 @@ async def test_a_message_is_delivered_to_all_whether_named_one_by_one_or_in_a_li
     assert (await server.inbox(BOB))[0].startswith(f"Return-Path: <{ALICE}>\r\n".encode())
 
 
+async def test_as_many_recipients_as_the_answers_say_are_taken_in_lists(server: InboundServer) -> None:
+    async with server.https() as session, session.post(PATH, data=b"") as answer:
+        limit = int(answer.headers["X-MAIL-TO-LIMIT"])
+    names = [BOB.replace("@", f"+{number}@") for number in range(limit)]
+    lists = [",".join(names[start : start + 100]) for start in range(0, limit, 100)]
+    assert await server.post(signed_message(), *lists) == (200, "250 2.0.0 Message accepted")
+    assert len(await server.inbox(BOB)) == 1
+    assert (await server.post(signed_message(), *lists, CAROL))[1].startswith("452 4.5.3")
+    assert await server.inbox(CAROL) == []
+
+
 async def test_without_a_sender_it_is_the_null_sender(server: InboundServer) -> None:
     assert (await server.post(signed_message(), mail_from=None))[0] == 200
     assert (await server.inbox(BOB))[0].startswith(b"Return-Path: <>\r\n")

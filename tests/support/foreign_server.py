@@ -35,6 +35,8 @@ class ForeignServer:
     names: tuple[str, ...] = ()
     has_https: bool = False
     https_status: int = 200
+    https_limit: str = ""
+    """What its answers say of the number of recipients."""
     smtp_port: int = SMTP_PORT
     https_port: int = HTTPS_PORT
     extensions: list[str] = field(default_factory=lambda: ["PIPELINING", "SIZE 1000000", "8BITMIME"])
@@ -116,8 +118,10 @@ class ForeignServer:
         content = await request.read()
         if self.https_status == 200:
             headers = request.headers
-            self._take(Received(headers.get("X-MAIL-FROM", ""), headers.getall("X-MAIL-TO"), content, "https"))
-        return web.Response(status=self.https_status, text="as asked")
+            recipients = ",".join(headers.getall("X-MAIL-TO")).split(",")
+            self._take(Received(headers.get("X-MAIL-FROM", ""), recipients, content, "https"))
+        said = {"X-MAIL-TO-LIMIT": self.https_limit} if self.https_limit else {}
+        return web.Response(status=self.https_status, text="as asked", headers=said)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
