@@ -34,6 +34,7 @@ TARGETS: Final[dict[str, Target]] = {
     "headers": Target(parser_oracles.check_message, 1000),
     "imap_commands": Target(imap_oracles.check_command, 400),
     "imap_conversation": Target(imap_oracles.check_conversation, 1500),
+    "imap_deflate": Target(imap_oracles.check_deflate, 300),
     "imap_fragments": Target(imap_oracles.check_fragments, 600),
     "imap_names": Target(imap_oracles.check_mailbox_name, 60),
     "imap_search": Target(imap_message_oracles.check_search, 1000),

@@ -5,6 +5,7 @@ Each takes arbitrary bytes and raises only if the project has a bug.
 
 from chatmail.imap import utf7
 from chatmail.imap.commands import TaggedCommand
+from chatmail.imap.deflate import PIECE_BYTES, Deflate, DeflateError
 from chatmail.imap.events import AppendBegin, AppendData, AppendNext, BadCommand, Event
 from chatmail.imap.fragments import Announced, Fragment, Fragments, LiteralChunk, TooMuch
 from chatmail.imap.parse_command import parse_command, tag_of
@@ -66,6 +67,30 @@ def _check_appends(session: YesSession) -> None:
                 assert data and left >= 0
             case BadCommand():
                 left = 0
+
+
+def check_deflate(data: bytes) -> None:
+    """A compressed stream: small pieces, and the same octets or the same error, whole as byte by byte."""
+    whole, is_broken = _inflated([data])
+    bytewise, is_broken_bytewise = _inflated([data[start : start + 1] for start in range(len(data))])
+    assert is_broken == is_broken_bytewise
+    # What comes in one piece with the break is lost with it.
+    assert bytewise.startswith(whole) and (is_broken or bytewise == whole)
+
+
+def _inflated(chunks: list[bytes]) -> tuple[bytes, bool]:
+    """What came out, and whether the stream broke."""
+    deflate, out = Deflate(), b""
+    try:
+        for chunk in chunks:
+            deflate.receive(chunk)
+            while deflate.is_waiting:
+                piece = deflate.read()
+                assert len(piece) <= PIECE_BYTES
+                out += piece
+    except DeflateError:
+        return out, True
+    return out, False
 
 
 def check_mailbox_name(data: bytes) -> None:
