@@ -233,10 +233,12 @@ class PartScanner:
     def _close(self, depth: int, end: int, newlines: int) -> None:
         for frame in self._open[depth:]:
             part = frame.part
-            if part.body_start < 0:
-                part.body_start = end
-            part.end = max(end, part.body_start)
-            part.lines = max(newlines - frame.newlines_before, 0)
+            if part.body_start >= 0:
+                part.lines = max(newlines - frame.newlines_before, 0)
+            # A part that is all header ends before the line end of the delimiter, as does all that is in it.
+            part.start = min(part.start, end)
+            part.body_start = min(part.body_start, end) if part.body_start >= 0 else end
+            part.end = end
         del self._open[depth:]
 
 
