@@ -1,6 +1,6 @@
 """The first page: is the machine ready, and what does the operator want to do here?"""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from textual import on
 from textual.widget import Widget
@@ -14,6 +14,7 @@ from installer.wizard.screens.step_screen import StepScreen
 from installer.wizard.texts import welcome as texts
 from installer.wizard.widgets.check_list import CheckList
 from installer.wizard.widgets.choice import Choice
+from installer.wizard.widgets.key_line import KeyHint
 
 
 class WelcomeScreen(StepScreen):
@@ -41,6 +42,12 @@ class WelcomeScreen(StepScreen):
         again = Button(texts.LOOK_AGAIN, id="again")
         again.display = False
         yield again
+
+    def keys(self) -> Sequence[KeyHint]:
+        """Enter looks again where it cannot go on."""
+        again, following = self.query_one("#again", Button), self.query_one("#next", Button)
+        wanted = again.display and following.disabled
+        return (KeyHint("Enter", texts.LOOK_AGAIN, "screen.look_again", True),) if wanted else ()
 
     def on_mount(self) -> None:
         """Begin at once."""
@@ -79,7 +86,8 @@ class WelcomeScreen(StepScreen):
             await self.query_one("#page").mount(Choice(rows, self._offers[0].key, id="offers"))
 
     @on(Button.Pressed, "#again")
-    async def _again(self) -> None:
+    async def action_look_again(self) -> None:
+        """From the beginning."""
         await self.query_one(CheckList).replace(())
         self.query_one("#again").display = False
         self._look()
