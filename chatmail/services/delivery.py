@@ -147,10 +147,13 @@ class DeliveryService:
         if not destination.running and destination.down_until <= asyncio.get_running_loop().time():
             self._destinations.pop(destination.domain, None)
 
-    def _on_work(self, domains: Collection[str]) -> None:
-        """These domains have work that is due: see that somebody does it."""
+    def _on_work(self, domains: Collection[str], by_operator: bool = False) -> None:
+        """These domains have work that is due: see that somebody does it, even where all was in vain just now."""
         for domain in domains:
-            self._begin_lane(self._destinations.setdefault(domain, _Destination(domain)))
+            destination = self._destinations.setdefault(domain, _Destination(domain))
+            if by_operator:
+                destination.down_until = 0.0
+            self._begin_lane(destination)
 
     def _begin_lane(self, destination: _Destination) -> None:
         if destination.running < destination.lanes and not self._is_stopping:

@@ -28,8 +28,9 @@ _COLUMNS: Final = (
 _BATCH_ITEMS: Final = 200
 """Items changed in one transaction on the operator's word."""
 
-QueueListener = Callable[[Collection[str]], None]
-"""Called in the event loop with the domains that have new work; must be quick and must not raise."""
+QueueListener = Callable[[Collection[str], bool], None]
+"""Called in the event loop with the domains that have new work, and whether the operator wants it tried in any case;
+must be quick and must not raise."""
 Deliver = Callable[[Transaction, IncomingBody, LocalDelivery, int], Mapping[Address, Any]]
 
 
@@ -56,10 +57,10 @@ class QueueTable:
         )
         transaction.when_committed(lambda: self.announce(domains))
 
-    def announce(self, domains: Collection[str]) -> None:
+    def announce(self, domains: Collection[str], by_operator: bool = False) -> None:
         """Tell everybody who listens that these domains have new work."""
         for listener in self.listeners:
-            listener(domains)
+            listener(domains, by_operator)
 
     def defer(self, transaction: Transaction, item: QueueItem, deferral: Deferral) -> bool:
         """Keep what is left of an item for later; False if it was dropped meanwhile."""
@@ -202,7 +203,7 @@ class OutboundQueue:
                 f" WHERE item_id {which.replace('?', '?2')} RETURNING domain",
                 (int(now.timestamp()), numbers),
             )
-            transaction.when_committed(lambda: self._table.announce({domain for (domain,) in rows}))
+            transaction.when_committed(lambda: self._table.announce({domain for (domain,) in rows}, by_operator=True))
             return len(rows)
 
         return await self._in_chunks(item_ids, job)

@@ -1,5 +1,6 @@
 """The courier against a server of somebody else that does everything a server may do, and some things it may not."""
 
+import socket
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -192,6 +193,22 @@ async def test_nobody_at_all_is_unreachable(our: Courier, free_loopback_address:
     to = Address("bob", f"[{free_loopback_address}]")
     report = await our.deliver(message_for(to.domain), [to])
     assert report.is_unreachable and report.failed[to].enhanced == "4.4.1"
+
+
+@pytest.mark.parametrize("has_https", [False, True])
+async def test_an_ipv6_address_is_as_good(authority: tuple[trustme.CA, Path], has_https: bool) -> None:
+    with (
+        socket.create_server(("::1", 0), family=socket.AF_INET6) as one,
+        socket.create_server(("::1", 0), family=socket.AF_INET6) as other,
+    ):
+        smtp_port, https_port = one.getsockname()[1], other.getsockname()[1]
+    made = config(authority[1], smtp_port=smtp_port, https_port=https_port)
+    server = ForeignServer("::1", authority[0], has_https=has_https, smtp_port=smtp_port, https_port=https_port)
+    async with server, courier(made) as our:
+        to = Address("bob", "[ipv6:::1]")
+        assert (await our.deliver(message_for(to.domain), [to])).delivered == [to]
+    assert [received.way for received in server.received] == ["https" if has_https else "smtp"]
+    assert has_https or "RCPT TO:<bob@[IPv6:::1]>" in server.commands
 
 
 async def test_a_blocked_domain_gets_nothing(authority: tuple[trustme.CA, Path]) -> None:

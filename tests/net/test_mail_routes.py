@@ -35,6 +35,8 @@ alias IN CNAME us
 us IN A 127.77.0.1
 _self IN MX 10 public-mx
 inside IN A 192.168.1.1
+home IN MX 10 localhost
+localhost IN A 127.0.0.1
 nowhere IN A 0.0.0.0
 many IN MX 1 h1
 many IN MX 2 h2
@@ -99,6 +101,7 @@ async def test_a_domain_with_an_underscore_proves_nothing(our: MailRoutes) -> No
         ("back-here.example", "554 5.4.6 "),
         ("[127.77.0.1]", "554 5.4.6 "),
         ("inside.example", "554 5.4.4 "),
+        ("home.example", "554 5.4.4 "),
         ("[127.0.0.1]", "554 5.4.4 "),
         ("[169.254.169.254]", "554 5.4.4 "),
         ("[ipv6:::1]", "554 5.4.4 "),

@@ -195,6 +195,38 @@ async def test_what_was_put_off_is_tried_again_by_itself(
     assert len(server.received) == 1
 
 
+@pytest.mark.parametrize(
+    ("fault", "copies"),
+    [
+        ({"greeting": b"421 4.3.2 not now\r\n"}, 1),
+        ({"offers_tls": False}, 1),
+        ({"closes_at": "MAIL"}, 1),
+        ({"closes_at": "DATA"}, 1),
+        ({"closes_at": "dot"}, 2),
+        ({"silent_at": "dot"}, 2),
+        ({"final_reply": "451 4.3.0 later", "keeps_refused": True}, 2),
+        ({"data_reply": "452 4.3.1 disk full"}, 1),
+        ({"recipient_reply": lambda address: "450 4.2.0 later"}, 1),
+    ],
+    ids=lambda fault: next(iter(fault)) if isinstance(fault, dict) else "",
+)
+async def test_after_a_fault_of_the_other_server_the_message_arrives_and_at_most_once_more(
+    store: Store, server: ForeignServer, fault: dict[str, object], copies: int
+) -> None:
+    before = {name: getattr(server, name) for name in fault}
+    for name, value in fault.items():
+        setattr(server, name, value)
+    async with delivering(store):
+        await submit(store, *at(server, "bob"))
+        [item] = await until_queue(store, lambda items: items[0].attempts == 1)
+        for name, value in before.items():
+            setattr(server, name, value)
+        await store.queue.retry([item.item_id], datetime.now(UTC))
+        await server.until(copies)
+        await until_queue(store, lambda items: not items)
+    assert len(server.received) == copies and await inbox(store) == []
+
+
 async def test_nothing_turns_while_another_server_takes_its_time(
     store: Store, server: ForeignServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

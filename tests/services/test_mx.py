@@ -61,6 +61,14 @@ async def test_a_signed_and_encrypted_message_is_delivered_without_its_traces(se
     assert b"203.0.113.9" not in stored
 
 
+async def test_octets_beyond_ascii_stay_as_they_are(server: InboundServer) -> None:
+    named = f'From: "J\u00fcrgen" <{ALICE}>'.encode()
+    content = encrypted_message(ALICE).replace(f"From: <{ALICE}>".encode(), named + b"\r\nX-Raw: \xff\xfe\x80")
+    assert (await server.send(sign(content))).startswith("250")
+    [stored] = await server.inbox(BOB)
+    assert stored.endswith(content)
+
+
 async def test_the_envelope_sender_is_nobody_when_it_is_not_the_author(server: InboundServer) -> None:
     forged = sign(b"Return-Path: <bob@chat.example>\r\n" + encrypted_message(ALICE))
     await server.send(forged, mail_from="somebody@third.example")

@@ -39,7 +39,7 @@ async def due(store: Store, domain: str, now: datetime = NOW, limit: int = 10) -
 
 async def test_each_domain_is_an_item_of_its_own_and_told_to_who_listens(store: Store) -> None:
     heard: list[set[str]] = []
-    store.queue.listen(lambda domains: heard.append(set(domains)))
+    store.queue.listen(lambda domains, by_operator: heard.append(set(domains)))
     await queue(store, BOB, DAVE, CAROL, BOB)
     assert heard == [{"one.example", "two.example"}]
     assert sorted(await store.queue.due_domains(NOW)) == ["one.example", "two.example"]
