@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from chatmail.config import ImapConfig
+from chatmail.imap.parse_command import _COMMANDS, _UID_COMMANDS, command_name
 from tests.support.dialogue import DIALOGUES, play
 from tests.support.imap import ImapPeer, ImapServer, imap_server, plain_message
 
@@ -53,3 +54,10 @@ async def test_the_dialogue_goes_as_written(path: Path, tmp_path: Path) -> None:
 
 def test_there_are_dialogues() -> None:
     assert FILES
+
+
+def test_every_command_of_the_grammar_is_said_in_some_dialogue() -> None:
+    lines = (line for path in FILES for line in path.read_text().splitlines() if line.startswith("C"))
+    said = {command_name(line.partition(": ")[2].encode()) for line in lines}
+    every = {*_COMMANDS, *(b"UID " + name for name in _UID_COMMANDS)}
+    assert every - said == set()

@@ -22,8 +22,8 @@ from chatmail.mail.changes import (
 from chatmail.storage import mailboxes as module
 from chatmail.storage import subscriptions
 from chatmail.storage.messages import EXPUNGED_MODSEQS
-from chatmail.storage.store import FlagsMode, Mailbox, MailboxStatus, Store
-from tests.support.filling import HEADER, NOW, TEXT, add_account, deliver, inbox, messages, staged
+from chatmail.storage.store import FlagsMode, Mailbox, MailboxStatus, NewMessage, Store
+from tests.support.filling import HEADER, NOW, QUOTA_BYTES, TEXT, add_account, deliver, inbox, messages, staged
 
 NOWHERE = MailboxId(999)
 SIZE_BYTES = len(HEADER + TEXT)
@@ -312,3 +312,18 @@ async def test_expunged_uids_are_remembered_for_a_while(store: Store) -> None:
     known = await store.mailboxes.expunged_since(mailbox.mailbox_id, ModSeq(now - EXPUNGED_MODSEQS))
     # Each took two steps of MODSEQ: the flag and the expunge.
     assert known == list(range(count + 1 - EXPUNGED_MODSEQS // 2, count + 1))
+
+
+async def test_several_messages_are_appended_in_one_change_or_not_at_all(store: Store) -> None:
+    mailbox = await find(store, "Sent")
+    heard: list[MailboxChanges] = []
+    store.broadcast.subscribe(mailbox.mailbox_id, heard.append)
+    new = [NewMessage(staged(store), frozenset({flag}), datetime.now(UTC)) for flag in (SEEN, FLAGGED, DELETED)]
+    assert await store.mailboxes.append_all(mailbox.mailbox_id, new) == [1, 2, 3]
+    assert [[change.modseq for change in changes.changes if isinstance(change, MessageAdded)] for changes in heard] == [
+        [ModSeq(2)] * 3
+    ]
+    too_much = [NewMessage(staged(store, b"x" * (QUOTA_BYTES // 2)), frozenset(), NOW) for _ in range(2)]
+    assert await store.mailboxes.append_all(mailbox.mailbox_id, too_much) is None
+    status = await store.mailboxes.status(mailbox.mailbox_id)
+    assert (status.messages, status.uid_next) == (3, 4)
