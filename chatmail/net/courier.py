@@ -165,20 +165,17 @@ class Courier:
         return replies
 
     async def _connect(self, host: MailHost) -> SmtpClient:
-        problem = CANNOT_BE_REACHED
-        for address in host.addresses:
-            try:
-                return await SmtpClient.connect(
-                    address,
-                    self._federation.smtp_port,
-                    context=self._contexts(host.is_verified),
-                    server_name=None if is_ip_address(host.name) else host.name,
-                    own_name=self._own_name,
-                    patience=self._patience,
-                )
-            except SmtpClientError as error:
-                problem = error.reply
-        raise UnreachableError(problem)
+        try:
+            return await SmtpClient.connect(
+                host.addresses,
+                self._federation.smtp_port,
+                context=self._contexts(host.is_verified),
+                server_name=None if is_ip_address(host.name) else host.name,
+                own_name=self._own_name,
+                patience=self._patience,
+            )
+        except SmtpClientError as error:
+            raise UnreachableError(error.reply) from None
 
     def _take_idle(self, host: MailHost) -> SmtpClient | None:
         idle = self._idle.get(host, [])

@@ -16,6 +16,7 @@ from typing import Final, cast
 from chatmail.errors import ChatmailError
 from chatmail.mail.address import Address
 from chatmail.mail.envelope import SmtpReply
+from chatmail.net.first_connection import first_connection
 from chatmail.net.outbound_message import OutboundMessage
 from chatmail.net.smtp_replies import MAX_REPLY_BYTES, SmtpReplyError, take_reply
 
@@ -127,7 +128,7 @@ class SmtpClient:
     @classmethod
     async def connect(
         cls,
-        address: str,
+        addresses: Sequence[str],
         port: int,
         *,
         context: ssl.SSLContext,
@@ -135,23 +136,28 @@ class SmtpClient:
         own_name: str,
         patience: SmtpPatience,
     ) -> "SmtpClient":
-        """Connect to an IP address, and come as far as the second EHLO. Raises `SmtpClientError`.
+        """Connect to the first of a host's IP addresses that answers, and come as far as the second EHLO.
 
-        `server_name` is who `context` expects; `own_name` what we call ourselves, as EHLO has it.
+        `server_name` is who `context` expects; `own_name` what we call ourselves, as EHLO has it. Raises
+        `SmtpClientError`.
         """
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(patience.connect):
-                _transport, wire = await loop.create_connection(_Wire, address, port)
-        except (OSError, TimeoutError):
-            raise SmtpClientError(CANNOT_BE_REACHED) from None
-        client = cls(wire, patience)
-        try:
-            await client._begin(context, server_name, own_name)
-        except BaseException:
-            client.abort()
-            raise
-        return client
+        left = list(addresses)
+        while True:
+            try:
+                async with asyncio.timeout(patience.connect):
+                    address, wire = await first_connection(_Wire, left, port)
+            except (OSError, TimeoutError):
+                raise SmtpClientError(CANNOT_BE_REACHED) from None
+            client = cls(wire, patience)
+            try:
+                await client._begin(context, server_name, own_name)
+            except BaseException as error:
+                client.abort()
+                left.remove(address)
+                if not left or not isinstance(error, SmtpClientError):
+                    raise
+            else:
+                return client
 
     async def _begin(self, context: ssl.SSLContext, server_name: str | None, own_name: str) -> None:
         greeting, _lines = await self._wire.reply(self._patience.reply)

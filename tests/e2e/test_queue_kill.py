@@ -95,7 +95,11 @@ class Scene:
     async def client(self) -> SmtpClient:
         """A connection, logged in."""
         client = await SmtpClient.connect(self.relay.host, self.relay.port(465), accept_any_certificate())
-        await client.login(self.sender.address, self.sender.password)
+        try:
+            await client.login(self.sender.address, self.sender.password)
+        except BaseException:
+            client.close()
+            raise
         return client
 
     async def send(self, client: SmtpClient, name: str, server: ForeignServer, size_bytes: int = 5000) -> None:

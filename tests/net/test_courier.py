@@ -1,6 +1,7 @@
 """The courier against a server of somebody else that does everything a server may do, and some things it may not."""
 
 import socket
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -9,9 +10,9 @@ import trustme
 
 from chatmail.mail.address import Address
 from chatmail.net.courier import Courier, DeliveryReport
-from chatmail.net.smtp_client import SmtpPatience
-from tests.support.foreign_server import ForeignServer
-from tests.support.outbound import ALICE, MESSAGE, config, courier, message_for
+from chatmail.net.smtp_client import SmtpClient, SmtpPatience
+from tests.support.foreign_server import SMTP_PORT, ForeignServer
+from tests.support.outbound import ALICE, MESSAGE, PATIENCE, config, courier, message_for
 
 
 @pytest.fixture(scope="module")
@@ -209,6 +210,25 @@ async def test_an_ipv6_address_is_as_good(authority: tuple[trustme.CA, Path], ha
         assert (await our.deliver(message_for(to.domain), [to])).delivered == [to]
     assert [received.way for received in server.received] == ["https" if has_https else "smtp"]
     assert has_https or "RCPT TO:<bob@[IPv6:::1]>" in server.commands
+
+
+async def test_where_one_address_of_a_host_is_no_use_another_is_taken(
+    server: ForeignServer, authority: tuple[trustme.CA, Path], _addresses: Iterator[str]
+) -> None:
+    nobody, mute = next(_addresses), next(_addresses)
+    async with ForeignServer(mute, authority[0], offers_tls=False) as without_tls:
+        client = await SmtpClient.connect(
+            (nobody, without_tls.address, server.address),
+            SMTP_PORT,
+            context=ssl.create_default_context(cafile=str(authority[1])),
+            server_name=server.address,
+            own_name="chat.example",
+            patience=PATIENCE,
+        )
+        bob = Address("bob", "elsewhere.example")
+        assert (await client.send(message_for(bob.domain), [bob]))[bob].code == 250
+        client.quit()
+    assert len(server.received) == 1 and without_tls.connections == 1
 
 
 async def test_a_blocked_domain_gets_nothing(authority: tuple[trustme.CA, Path]) -> None:

@@ -37,8 +37,12 @@ class SmtpClient:
     async def connect(cls, host: str, port: int, context: ssl.SSLContext | None) -> Self:
         """Connect, read the greeting, EHLO."""
         client = cls(*await asyncio.open_connection(host, port, ssl=context))
-        await client.expect("220")
-        await client.command("EHLO [127.0.0.1]", "250")
+        try:
+            await client.expect("220")
+            await client.command("EHLO [127.0.0.1]", "250")
+        except BaseException:
+            client.close()
+            raise
         return client
 
     async def reply(self) -> str:
