@@ -68,7 +68,7 @@ class Reception:
         """Why mail of this envelope sender cannot come in at all; None if it may."""
         refusal = _refusal(check_envelope_sender(sender, self._blocked_domains))
         if refusal is not None:
-            self._meters.refuse(reason_of(refusal))
+            self.count_refusal(refusal)
         return refusal
 
     async def refuse_recipient(self, to: Address, size_bytes: int) -> SmtpReply | None:
@@ -78,7 +78,7 @@ class Reception:
         """
         refusal = await self._refuse_recipient(to, size_bytes)
         if refusal is not None:
-            self._meters.refuse(reason_of(refusal))
+            self.count_refusal(refusal)
         return refusal
 
     async def _refuse_recipient(self, to: Address, size_bytes: int) -> SmtpReply | None:
@@ -116,9 +116,13 @@ class Reception:
             self._meters.inbound += 1
             outcome = TrafficOutcome.DELIVERED
         else:
-            self._meters.refuse(reason_of(reply))
+            self.count_refusal(reply)
             outcome = TrafficOutcome.REFUSED if reply.is_permanent else TrafficOutcome.DEFERRED
         self.store.traffic.record(domain, TrafficDirection.INBOUND, outcome, size_bytes)
+
+    def count_refusal(self, reply: SmtpReply) -> None:
+        """Count by its reason what is refused before there is a message to count, or on the way."""
+        self._meters.refuse(reason_of(reply))
 
     def storage_reply(self, error: StorageError) -> SmtpReply:
         """What the peer is told when the store cannot serve; the operator hears of it too."""

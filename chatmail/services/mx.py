@@ -81,3 +81,7 @@ class MxHandler:
         """Begin a message."""
         envelope = Envelope(transaction.sender, tuple(transaction.recipients))
         return self._reception.begin(envelope, session.connection_id)
+
+    def refused(self, reply: SmtpReply) -> None:
+        """Count it."""
+        self._reception.count_refusal(reply)

@@ -94,10 +94,10 @@ class MxDeliv:
         return response
 
     async def _take(self, request: web.BaseRequest, peer: bytes) -> SmtpReply:
-        if (request.content_length or 0) > self._max_message_bytes:
-            return MESSAGE_TOO_BIG
-        envelope = self._envelope(request)
+        too_big = (request.content_length or 0) > self._max_message_bytes
+        envelope = MESSAGE_TOO_BIG if too_big else self._envelope(request)
         if isinstance(envelope, SmtpReply):
+            self._reception.count_refusal(envelope)
             return envelope
         refusal = self._reception.refuse_sender(envelope.mail_from)
         for recipient in envelope.rcpt_tos:
@@ -117,6 +117,7 @@ class MxDeliv:
             await self._read_body(request, peer, mail)
         except _BodyError as error:
             mail.discard()
+            self._reception.count_refusal(error.reply)
             log.info("message_refused", connection=connection_id, code=error.reply.code)
             return error.reply
         except BaseException:

@@ -95,6 +95,9 @@ class SmtpHandler(Protocol):
     def handle_DATA(self, session: SmtpSession, transaction: Transaction) -> MessageSink:
         """Where the message goes."""
 
+    def refused(self, reply: SmtpReply) -> None:
+        """A message or recipient was refused by SMTP itself, without asking."""
+
 
 class Endable(Protocol):
     """A connection, as its owner sees it."""

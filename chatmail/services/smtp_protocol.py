@@ -44,6 +44,7 @@ _MAX_DRAIN: Final = 4
 _COMMANDS_PER_TURN: Final = 100
 """So many commands of a batch are done before other connections have their turn."""
 
+_TOO_MANY_RECIPIENTS: Final = SmtpReply(452, "Too many recipients", "4.5.3")
 _FAULT_REPLIES: Final = {
     DataFault.LINE_ENDS: SmtpReply(554, "Lines end with CR LF, and hold no other CR, LF or NUL", "5.6.0"),
     DataFault.TOO_BIG: MESSAGE_TOO_BIG,
@@ -345,6 +346,7 @@ class SmtpConnection(SMTP):
         except PathError as error:
             return await self._reply(error.reply)
         if parsed.size_bytes is not None and parsed.size_bytes > self._options.max_message_bytes:
+            self._handler.refused(MESSAGE_TOO_BIG)
             return await self._reply(MESSAGE_TOO_BIG)
         transaction.sender, transaction.smtp_utf8 = parsed.address, parsed.smtp_utf8
         transaction.declared_size_bytes = parsed.size_bytes or 0
@@ -365,7 +367,8 @@ class SmtpConnection(SMTP):
         except PathError as error:
             return await self._reply(error.reply)
         if len(transaction.recipients) >= self._options.max_recipients:
-            return await self.push("452 4.5.3 Too many recipients")
+            self._handler.refused(_TOO_MANY_RECIPIENTS)
+            return await self._reply(_TOO_MANY_RECIPIENTS)
         refusal = await self._handler.handle_RCPT(self.session, transaction, recipient)
         if refusal is not None:
             return await self._reply(refusal)
@@ -398,7 +401,8 @@ class SmtpConnection(SMTP):
         if decoder.fault is None:
             return await sink.finish()
         sink.discard()
-        return _FAULT_REPLIES[decoder.fault]
+        self._handler.refused(reply := _FAULT_REPLIES[decoder.fault])
+        return reply
 
     async def _read_data(self, decoder: DataDecoder, sink: MessageSink) -> None:
         """Up to the end of the message, as long as it goes on with at least `data_progress_bytes` a `data_seconds`."""

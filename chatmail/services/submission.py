@@ -193,6 +193,10 @@ class SubmissionHandler:
         envelope = Envelope(transaction.sender, tuple(transaction.recipients))
         return IncomingSubmission(session, envelope, self._store, self._router, self._meters)
 
+    def refused(self, reply: SmtpReply) -> None:
+        """Count it."""
+        self._meters.refuse(reason_of(reply))
+
 
 class IncomingSubmission:
     """One message on its way in. A `MessageSink`."""

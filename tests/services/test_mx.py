@@ -245,6 +245,40 @@ async def test_the_size_is_limited_at_mail_and_while_reading(tmp_path: Path) -> 
 # --- the same again -------------------------------------------------------------------------------------------------
 
 
+async def test_every_refusal_is_counted_by_its_reason_whichever_way_it_came(tmp_path: Path) -> None:
+    mail = MailConfig(max_message_size=50_000, max_recipients=1)
+    async with inbound_server(tmp_path / "data", mail=mail, blocked_domains=["bad.example"]) as server:
+        unknown, large = f"nobodyxxx@{DOMAIN}", signed_message(size_bytes=100_000)
+        for send in (server.send, server.post):
+            for wire, to in (
+                (signed_message(), BOB),
+                (signed_message(), unknown),
+                (signed_message(), "bob@elsewhere.example"),
+                (encrypted_message(ALICE), BOB),
+                (signed_message() + b"more\r\n", BOB),
+                (sign(PLAIN), BOB),
+                (b"no header\r\n", BOB),
+                (large, BOB),
+                (signed_message("eve@bad.example"), BOB),
+            ):
+                await send(wire, to)
+        peer = await server.peer()
+        assert (await peer.say(f"MAIL FROM:<{ALICE}> SIZE=60000")).startswith("552")
+        await peer.submit(ALICE, (BOB, CAROL), signed_message())
+        assert server.meters.inbound == 3
+        assert server.meters.refusals == {
+            "no_such_recipient": 2,
+            "not_relayed": 2,
+            "not_signed": 2,
+            "signature_invalid": 2,
+            "not_encrypted": 2,
+            "malformed": 2,
+            "too_big": 3,
+            "domain_blocked": 2,
+            "other": 1,  # one recipient too many
+        }
+
+
 async def test_a_message_that_comes_in_twice_is_delivered_once_to_each(server: InboundServer) -> None:
     wire = signed_message(message_id="one")
     assert (await server.send(wire, BOB)).startswith("250")

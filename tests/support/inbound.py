@@ -12,6 +12,7 @@ import aiohttp
 
 from chatmail.config import Config, FederationConfig, LimitsConfig, MailConfig
 from chatmail.mail.address import Address
+from chatmail.meters import Meters
 from chatmail.net.dkim import DkimVerifier, KeyCache
 from chatmail.reception import Reception
 from chatmail.services.http import HttpService
@@ -49,6 +50,7 @@ class InboundServer:
     door: Door
     https_port: int
     connections: SmtpConnections
+    meters: Meters
 
     async def account(self, name: str) -> Account:
         """The account of that address, made if it is not there."""
@@ -121,7 +123,8 @@ async def inbound_server(
     store = await Store.open(data_dir, max_mailbox_size_bytes=config.mail.max_mailbox_size)
     zone = Zone()
     zone.publish(record())
-    reception = Reception(config, store, DkimVerifier(KeyCache(lambda: zone)))
+    meters = Meters()
+    reception = Reception(config, store, DkimVerifier(KeyCache(lambda: zone)), meters)
     mxdeliv = MxDeliv(config, reception, read_seconds=read_seconds, open_of_one_peer=open_of_one_peer)
     connections = SmtpConnections(config.limits.max_smtp_connections)
     http = HttpService(
@@ -134,7 +137,7 @@ async def inbound_server(
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     tls_server = await loop.create_server(http.tls_protocol, sock=https, ssl=server_context())
     door = Door(smtp.getsockname()[1])
-    server = InboundServer(config, store, zone, door, https.getsockname()[1], connections)
+    server = InboundServer(config, store, zone, door, https.getsockname()[1], connections, meters)
     for name in (BOB, CAROL):
         await server.account(name.replace(DOMAIN, config.address_domain))
     async with asyncio.TaskGroup() as tasks:

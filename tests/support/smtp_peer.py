@@ -170,6 +170,7 @@ class RecordingHandler:
 
     sinks: list[RecordingSink] = field(default_factory=list)
     logins: list[LoginPassword] = field(default_factory=list)
+    refusals: list[SmtpReply] = field(default_factory=list)
     data_reply: SmtpReply = ACCEPTED
     broken: bool = False
 
@@ -194,6 +195,9 @@ class RecordingHandler:
     def handle_DATA(self, session: SmtpSession, transaction: Transaction) -> MessageSink:
         self.sinks.append(RecordingSink(self, transaction))
         return self.sinks[-1]
+
+    def refused(self, reply: SmtpReply) -> None:
+        self.refusals.append(reply)
 
 
 @asynccontextmanager
