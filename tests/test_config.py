@@ -94,6 +94,8 @@ def test_an_unknown_key_is_answered_with_the_nearest_known_one(text: str, neares
     [
         ("[listen]\nimap = 65536\n", "imap in [listen] must be a whole number from 0 to 65535, and it is 65536."),
         ("[listen]\nimap = true\n", "imap in [listen] must be a whole number"),
+        ('[imap]\nimap_compress = "yes"\n', "imap_compress in [imap] must be true or false, without quotes"),
+        ("[imap]\nstealth = 1\n", "stealth in [imap] must be true or false, without quotes"),
         ('[listen]\nimap = "143"\n', "imap in [listen] must be a whole number"),
         ("[listen]\nimap = 993\n", "imap and imaps in [listen] are both 993"),
         ('[listen]\naddresses = "::"\n', "addresses in [listen] must be a list in brackets"),

@@ -66,6 +66,8 @@ def as_toml(value: object) -> str:
     """A default as it would stand in the file."""
     if isinstance(value, tuple):
         return "[" + ", ".join(as_toml(one) for one in value) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
