@@ -254,7 +254,7 @@ class Cursor:
     # --- mailboxes --------------------------------------------------------------------------------------------------
 
     def mailbox(self) -> str:
-        """`mailbox = "INBOX" / astring`: decoded, INBOX in capitals whatever its case (RFC 9051 §5.1)."""
+        """`mailbox = "INBOX" / astring`: decoded; INBOX in capitals, also above its children (RFC 9051 §5.1)."""
         name = self._name(self.astring())
         if not name:
             self.fail("a mailbox name")
@@ -275,8 +275,8 @@ class Cursor:
     def _name(self, raw: bytes) -> str:
         if len(raw) > MAX_MAILBOX_OCTETS:
             self.fail("a shorter mailbox name")
-        if raw.upper() == b"INBOX":
-            return "INBOX"
+        if raw[:5].upper() == b"INBOX" and raw[5:6] in (b"", b"/"):
+            raw = b"INBOX" + raw[5:]
         name = self.text_of(raw) if self.utf8_names or not raw.isascii() else utf7.decode(raw)
         if _CONTROL.search(name):
             self.fail("a mailbox name without control characters")
