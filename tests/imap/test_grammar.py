@@ -91,7 +91,7 @@ def test_lists_are_limited_and_may_have_a_blank_at_their_end() -> None:
         (b"inbox", "INBOX"),
         (b'"InBox"', "INBOX"),
         (b"{5}\r\nINBOX", "INBOX"),
-        (b"inbox/sub", "inbox/sub"),
+        (b"inbox/sub", "INBOX/sub"),
         (b"Entw&APw-rfe", "Entwürfe"),
         ("Entwürfe".encode(), "Entwürfe"),
         ('"Entwürfe & mehr"'.encode(), "Entwürfe & mehr"),
