@@ -8,6 +8,7 @@ place to hide things.
 import ipaddress
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Self
 
 MAX_LOCALPART_OCTETS: Final = 64
@@ -20,7 +21,11 @@ _LOCALPART = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*"
 # Domain = sub-domain *("." sub-domain); the leading "_" of private test domains is allowed on purpose.
 _DOMAIN = re.compile(r"_?[^\W_](?:[\w-]*[^\W_])?(?:\._?[^\W_](?:[\w-]*[^\W_])?)*", re.UNICODE)
 
+_DOMAINS_REMEMBERED: Final = 1024
+"""Nearly all addresses are of a few domains, and an address literal costs 5 microseconds; a quarter of a megabyte."""
 
+
+@lru_cache(_DOMAINS_REMEMBERED)
 def _is_domain(domain: str) -> bool:
     if domain.startswith("[") and domain.endswith("]"):
         literal = domain[1:-1]

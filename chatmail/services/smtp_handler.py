@@ -48,6 +48,8 @@ class SmtpSession(Session):
         self.connection_id = connection_id
         self.encrypted = encrypted
         self.account: Account | None = None
+        self.account_seen_at: int | None = None
+        """For a handler that looks whether the account still is what it was: `Broadcast.closed` when it looked."""
 
 
 class Transaction(Envelope):

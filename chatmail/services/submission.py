@@ -179,10 +179,13 @@ class SubmissionHandler:
     async def _admit(self, session: SmtpSession, sender: Address | None) -> SmtpReply:
         account = session.account
         assert account is not None
-        # Whoever was blocked, removed or given a new password meanwhile is not whom the login let in.
-        found = await self._store.accounts.find(account.address)
-        if found is None or found.blocked or found.password_hash != account.password_hash:
-            return _LOGIN_IS_OVER
+        closed = self._store.broadcast.closed
+        if session.account_seen_at != closed:
+            # Whoever was blocked, removed or given a new password meanwhile is not whom the login let in.
+            found = await self._store.accounts.find(account.address)
+            if found is None or found.blocked or found.password_hash != account.password_hash:
+                return _LOGIN_IS_OVER
+            session.account_seen_at = closed
         verdict = check_mail_from(sender, account.address)
         if isinstance(verdict, Accept):
             verdict = self._rates.take(account.address, asyncio.get_running_loop().time())

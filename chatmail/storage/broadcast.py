@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable
 from itertools import count
 
-from chatmail.mail.changes import MailboxChanges, MailboxId
+from chatmail.mail.changes import MailboxChanges, MailboxId, MailboxRemoved
 from chatmail.storage.interface import ChangeListener, SubscriptionId
 
 log = logging.getLogger(__name__)
@@ -17,6 +17,12 @@ class ChangeBroadcast:
         self._listeners: dict[MailboxId, dict[SubscriptionId, ChangeListener]] = {}
         self._mailboxes: dict[SubscriptionId, MailboxId] = {}
         self._ids = count(1)
+        self._closed = 0
+
+    @property
+    def closed(self) -> int:
+        """See `Broadcast.closed`."""
+        return self._closed
 
     def subscribe(self, mailbox_id: MailboxId, listener: ChangeListener) -> SubscriptionId:
         """From now on, call `listener` with each committed change of the mailbox."""
@@ -38,6 +44,8 @@ class ChangeBroadcast:
     def publish(self, published: Iterable[MailboxChanges]) -> None:
         """Call every listener of each mailbox, in order. One that raises is logged and costs the others nothing."""
         for changes in published:
+            if MailboxRemoved in map(type, changes.changes):
+                self._closed += 1
             listeners = self._listeners.get(changes.mailbox_id)
             if listeners is None:
                 continue

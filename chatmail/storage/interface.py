@@ -324,6 +324,13 @@ SubscriptionId = NewType("SubscriptionId", int)
 class Broadcast(Protocol):
     """Hands committed changes to the sessions that watch a mailbox."""
 
+    @property
+    def closed(self) -> int:
+        """How often a mailbox was removed, or closed to those who are in it, since the store was opened.
+
+        While it stays the same no account was blocked, removed or given another password.
+        """
+
     def subscribe(self, mailbox_id: MailboxId, listener: ChangeListener) -> SubscriptionId:
         """From now on, call `listener` with each committed change of the mailbox."""
 

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from chatmail.mail.changes import MailboxChanges, MailboxId, MailboxRemoved
+from chatmail.mail.changes import MailboxChanges, MailboxId, MailboxRemoved, MessageExpunged, ModSeq, Uid
 from chatmail.storage.broadcast import ChangeBroadcast
 
 ONE, OTHER = MailboxId(1), MailboxId(2)
@@ -55,3 +55,11 @@ def test_a_listener_that_raises_is_logged_and_costs_the_others_nothing(caplog: p
         broadcast.publish([CHANGES])
     assert heard == [CHANGES]
     assert "a listener to mailbox changes failed" in caplog.text
+
+
+def test_mailboxes_that_close_are_counted_and_other_changes_are_not() -> None:
+    broadcast = ChangeBroadcast()
+    broadcast.publish([MailboxChanges(ONE, (MessageExpunged(Uid(1), ModSeq(2)),))])
+    assert broadcast.closed == 0
+    broadcast.publish([CHANGES, CHANGES])
+    assert broadcast.closed == 2
