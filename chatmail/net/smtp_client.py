@@ -89,26 +89,39 @@ class _Wire(asyncio.Protocol):
 
     async def reply(self, seconds: float) -> tuple[SmtpReply, list[str]]:
         """The next reply. Raises `SmtpClientError`."""
+        # Most replies of a group are there with the first one, and need no deadline.
+        found = self._take_reply()
+        if found is None:
+            try:
+                async with asyncio.timeout(seconds):
+                    while found is None:
+                        await self._more()
+                        found = self._take_reply()
+            except TimeoutError:
+                raise SmtpClientError(NOT_ANSWERED) from None
+        return found
+
+    def _take_reply(self) -> tuple[SmtpReply, list[str]] | None:
         try:
-            async with asyncio.timeout(seconds):
-                while (found := take_reply(self.buffer)) is None:
-                    if self.is_lost:
-                        raise SmtpClientError(BROKEN_OFF)
-                    self._arrived.clear()
-                    if self.transport is not None and not self.transport.is_reading():
-                        self.transport.resume_reading()
-                    await self._arrived.wait()
-        except TimeoutError:
-            raise SmtpClientError(NOT_ANSWERED) from None
+            return take_reply(self.buffer)
         except SmtpReplyError:
             raise SmtpClientError(NOT_SMTP) from None
-        return found
+
+    async def _more(self) -> None:
+        if self.is_lost:
+            raise SmtpClientError(BROKEN_OFF)
+        self._arrived.clear()
+        if self.transport is not None and not self.transport.is_reading():
+            self.transport.resume_reading()
+        await self._arrived.wait()
 
     async def write(self, wire: bytes, seconds: float) -> None:
         """Send, and wait until most of it is on its way. Raises `SmtpClientError`."""
         if self.is_lost or self.transport is None:
             raise SmtpClientError(BROKEN_OFF)
         self.transport.write(wire)
+        if self._writable.is_set():
+            return
         try:
             async with asyncio.timeout(seconds):
                 await self._writable.wait()

@@ -88,7 +88,7 @@ async def measure(folder: Path, pipe: Connection, messages: int, size_bytes: int
             signer=signer,
             chance=lambda: 0.5,
         )
-        profiler = cProfile.Profile() if profile else None
+        profiler = cProfile.Profile(time.process_time) if profile else None
         before, began = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
         with profiler or nullcontext():
             tasks.create_task(service.run(stop))
