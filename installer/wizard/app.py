@@ -160,6 +160,7 @@ class WizardApp(ThemedApp):
             kept=self._kept_step is not None,
             installing=begun and self.stop_installing.is_set(),
             installed=self.installed,
+            certificate_missing=self.journey.certificate_missing,
             command=self.door.start_command(),
             program=self.door.start_command(arguments=False),
         )

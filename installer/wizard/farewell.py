@@ -18,7 +18,8 @@ class Farewell:
         return [self.left, *(f"  {command:<{width}}   {what}" for command, what in self.how)]
 
 
-def farewell(step: Step, *, kept: bool, installing: bool, installed: bool, command: str, program: str) -> Farewell:
+def farewell(step: Step, *, kept: bool, installing: bool, installed: bool, certificate_missing: bool,
+             command: str, program: str) -> Farewell:  # fmt: skip
     """`kept`: something was written (answers, keys); `installing`: steps were begun; `installed`: it runs.
 
     `command` starts this again as it was started, `program` is the same without arguments.
@@ -26,7 +27,11 @@ def farewell(step: Step, *, kept: bool, installing: bool, installed: bool, comma
     go_on = (command, "goes on where you left")
     remove = (f"{program} uninstall", "removes what was made")
     if installed:
-        return Farewell("The server is installed and runs.", (("chatmail status", "shows how it is doing"),))
+        status = ("chatmail status", "shows how it is doing")
+        certificate = ("chatmail cert status", "says whether the certificate has come by now")
+        return Farewell(
+            "The server is installed and runs.", (status, certificate) if certificate_missing else (status,)
+        )
     if installing:
         return Farewell("The installation is not complete; what is done stays.", (go_on, remove))
     if kept:

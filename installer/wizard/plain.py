@@ -77,6 +77,7 @@ class PlainWizard:
             kept=self._kept_step is not None,
             installing=self._installing and self._door.left_behind() is api.LeftBehind.RESUMABLE,
             installed=self._installed,
+            certificate_missing=self._journey.certificate_missing,
             command=self._door.start_command(),
             program=self._door.start_command(arguments=False),
         )

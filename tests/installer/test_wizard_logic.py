@@ -95,11 +95,16 @@ def test_the_keys_that_are_needed_stay_in_the_narrowest_window() -> None:
         ({"kept": True}, "your answers are kept, up to “DNS”", ["sudo a b", "sudo a uninstall"]),
         ({"installing": True}, "not complete; what is done stays", ["sudo a b", "sudo a uninstall"]),
         ({"installed": True, "installing": True}, "installed and runs", ["chatmail status"]),
+        (
+            {"installed": True, "certificate_missing": True},
+            "installed and runs",
+            ["chatmail status", "chatmail cert status"],
+        ),
     ],
 )
 def test_whoever_leaves_is_told_what_lies_there_and_how_to_go_on(
     state: dict[str, bool], left: str, commands: list[str]
 ) -> None:
-    usual = {"kept": False, "installing": False, "installed": False}
+    usual = {"kept": False, "installing": False, "installed": False, "certificate_missing": False}
     said = farewell(Step.DNS, **{**usual, **state}, command="sudo a b", program="sudo a")
     assert left in said.left and [command for command, _what in said.how] == commands

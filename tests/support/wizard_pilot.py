@@ -27,7 +27,6 @@ async def wizard_at(
     """The wizard on the page of `step`, with the usual answers but for `answers`."""
     app = still(WizardApp(door=door, first_step=step))
     app.typing_pause_seconds = 0.01
-    app.dns_interval_seconds = 3600.0  # a test asks itself for the next look
     app.journey = Journey(api.changed_answers(api.Answers(DOMAIN), **answers))
     async with app.run_test(size=size, notifications=True) as pilot:
         await pilot.pause()

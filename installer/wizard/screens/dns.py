@@ -30,7 +30,8 @@ class DnsScreen(StepScreen):
     title_text = texts.TITLE
     lead_text = texts.LEAD
     DEFAULT_CSS = """
-    DnsScreen #form { color: $text-muted; height: 1; text-style: italic; }
+    DnsScreen #form { color: $text-muted; height: 1; text-style: italic; text-wrap: nowrap; text-overflow: ellipsis; }
+    DnsScreen.-narrow #lead { display: none; }
     DnsScreen #lead { margin-bottom: 0; }
     DnsScreen #details { height: 1fr; min-height: 3; padding: 0 1; background: $surface; }
     DnsScreen.-roomy #details { margin-top: 1; }

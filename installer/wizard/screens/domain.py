@@ -26,7 +26,7 @@ class DomainScreen(StepScreen):
     title_text = texts.TITLE
     lead_text = texts.LEAD
     DEFAULT_CSS = """
-    DomainScreen.-tall #kinds > Option { margin-bottom: 1; }
+    DomainScreen.-tall #kinds > Option, DomainScreen.-roomy #kinds > Option { margin-bottom: 1; }
     DomainScreen #line { height: 1; }
     DomainScreen #label { width: 12; }
     DomainScreen #line Input { width: 1fr; max-width: 64; }

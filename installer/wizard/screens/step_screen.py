@@ -43,7 +43,7 @@ class StepScreen(Screen[None]):
     StepScreen.-wide #buttons { padding: 0 8; }
     StepScreen #buttons { height: 1; padding: 0 2; margin-bottom: 1; }
     StepScreen.-roomy #buttons { margin-top: 1; }
-    StepScreen.-tall StatusLine { margin-top: 1; }
+    StepScreen.-tall StatusLine, StepScreen.-roomy StatusLine { margin-top: 1; }
     StepScreen.-short #buttons { margin: 0; }
     StepScreen #buttons Button { margin-right: 2; }
     StepScreen #buttons .space { width: 1fr; height: 1; }

@@ -79,10 +79,11 @@ class RecordTable(OptionList, inherit_bindings=False):
         mark, kind, name, value = self.columns()
         said = f"{line.mark.symbol} {line.mark.word}" if mark > 4 else line.mark.symbol
         cursor = "▸ " if is_current else "  "
+        shown = cropped(line.rendered.value, value) if value > 0 else ""
         columns: list[str | tuple[str, str]] = [
             (f"{cursor}{said}".ljust(mark), _COLORS[line.mark.tone]),
             f"{line.rendered.type:<{kind}}",
             f"{cropped(line.rendered.name, name - 1):<{name}}",
-            (cropped(line.rendered.value, value), "$text-muted"),
+            (shown, "$text-muted"),
         ]
         return Content.assemble(*columns)
