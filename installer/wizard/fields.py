@@ -38,7 +38,8 @@ _days = _number(1, 36500, "days")
 
 
 def _size(text: str) -> object:
-    number = _number(1, 1_000_000, "MiB")(text)
+    # An account must have room for the largest message.
+    number = _number(30, 1_000_000, "MiB")(text)
     assert isinstance(number, int)
     return number * MEBIBYTE
 

@@ -135,7 +135,9 @@ class PlainWizard:
     def _settings(self) -> None:
         self._head(Step.SETTINGS, settings.TITLE, plain.SETTINGS)
         values = {field.name: self._setting(field) for field in FIELDS}
-        self._journey = self._journey.with_answers(**values)
+        wanted = self._journey.with_answers(**values)
+        api.config_of(wanted.answers)
+        self._journey = wanted
 
     def _setting(self, field: Field) -> object:
         self._console.say(field.hint)

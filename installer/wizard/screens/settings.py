@@ -7,6 +7,7 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Input, Label, Static
 
+from chatmail import api
 from installer.wizard.fields import FIELDS, Field, judged, shown
 from installer.wizard.journey import Step
 from installer.wizard.marks import Mark
@@ -88,6 +89,12 @@ class SettingsScreen(StepScreen):
     def proceed(self) -> None:
         """Keep what was chosen."""
         values = self._judge()
-        if values is not None:
-            self.wizard.journey = self.journey.with_answers(**values)
-            super().proceed()
+        if values is None:
+            return
+        wanted = self.journey.with_answers(**values)
+        try:
+            api.config_of(wanted.answers)
+        except api.OperatorError as error:
+            return self.say(Mark.FAILED, str(error))
+        self.wizard.journey = wanted
+        super().proceed()
