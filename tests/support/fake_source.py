@@ -165,7 +165,7 @@ def broken() -> StatusSnapshot:
     return replace(
         before,
         health=Health(HealthLevel.BROKEN, reasons + before.health.reasons),
-        accounts=replace(before.accounts, new_refused_because="too little disk space"),
+        accounts=replace(before.accounts, new_refused_because="disk"),
         machine=replace(before.machine, disk_free_bytes=12 * MIB),
         store=replace(before.store, last_error="the disk is full", last_error_at=NOW - timedelta(seconds=40)),
         push=replace(before.push, notifier="failing", waiting=41, failed=112, failing_since=NOW - timedelta(minutes=20),

@@ -16,6 +16,7 @@ from installer.dashboard.messages import AccountRead
 from installer.dashboard.moment import Moment
 from installer.dashboard.screens.page import Page
 from installer.dashboard.widgets.facts import Facts
+from installer.dashboard.widgets.people import SHORT_OF
 
 _REGISTRATION: Final = {"open": "open to everybody", "invite": "by invitation only", "closed": "closed"}
 _NAMES: Final = 16
@@ -29,8 +30,8 @@ class AccountsPage(Page):
     DEFAULT_CSS = """
     AccountsPage #content { layout: vertical; }
     AccountsPage Facts { height: 8; }
-    AccountsPage Input { border: round $border; margin: 0; }
-    AccountsPage Input:focus { border: round $primary; }
+    AccountsPage #label { padding: 0 2; color: $text-muted; }
+    AccountsPage Input { margin: 0 1 1 1; }
     AccountsPage #found { height: 1fr; padding: 0 2; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -45,9 +46,8 @@ class AccountsPage(Page):
         """Facts, and for those who may act the search."""
         yield Facts("Accounts", _facts)
         if not self.dashboard.source.read_only_because:
-            field = Input(placeholder="whole address, then Enter", max_length=320)
-            field.border_title = "Look up an account: /"
-            yield field
+            yield Static("Look up an account: press / and type its whole address, then Enter", id="label")
+            yield Input(placeholder="name@domain", max_length=320)
         yield Static(id="found")
 
     def command(self, name: str) -> Command | None:
@@ -78,7 +78,9 @@ class AccountsPage(Page):
 
 def _facts(moment: Moment) -> Sequence[tuple[str, str]]:
     accounts = moment.snapshot.accounts
-    paused = f", paused: {accounts.new_refused_because}" if accounts.new_refused_because else ""
+    paused = (
+        f", paused: {SHORT_OF.get(accounts.new_refused_because, 'the machine')}" if accounts.new_refused_because else ""
+    )
     return [
         ("Accounts", wording.count(accounts.total)),
         ("Active today", wording.count(accounts.active_today)),

@@ -16,6 +16,7 @@ from installer.dashboard.moment import Moment, Outage
 from installer.dashboard.screens.reasons import ReasonsWindow
 from installer.dashboard.screens.sign_up import SignUpWindow
 from installer.dashboard.widgets.outage_panel import OutagePanel
+from installer.dashboard.widgets.panel import Panel
 from installer.dashboard.widgets.tab_bar import TabBar
 from installer.dashboard.widgets.verdict import Verdict
 
@@ -27,7 +28,10 @@ ACTIONS = ("act", "sign_up", "search", "items")
 
 
 class Page(Screen[None]):
-    """The app sets `moment` or `outage` on the page on top; what is composed below is bound to them."""
+    """The app sets `moment` or `outage` on the page on top, which hands them to its panels.
+
+    They are not bound to it one by one: the machinery of that costs more each second than all the drawing.
+    """
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (72, "-normal"), (110, "-wide"), (160, "-widest")]  # noqa: RUF012 — Textual's
     VERTICAL_BREAKPOINTS = [(0, "-low"), (34, "-high")]  # noqa: RUF012
@@ -47,6 +51,10 @@ class Page(Screen[None]):
     moment: var[Moment | None] = var(None, init=False)
     outage: var[Outage | None] = var(None, init=False)
 
+    def on_mount(self) -> None:
+        """Find the panels once: asking for them each second costs more than drawing them."""
+        self._panels = tuple(self.query(Panel))
+
     @property
     def dashboard(self) -> "Dashboard":
         """The app this page is of."""
@@ -55,21 +63,20 @@ class Page(Screen[None]):
     def compose(self) -> ComposeResult:
         """From the top to the bottom."""
         yield TabBar(self.name_of_page)
-        yield Verdict(brief=self.is_brief).data_bind(Page.moment, Page.outage)
+        yield Verdict(brief=self.is_brief)
         with Container(id="content"):
-            for widget in self.content():
-                yield widget.data_bind(Page.moment) if hasattr(type(widget), "moment") else widget
-        yield OutagePanel().data_bind(Page.outage)
+            yield from self.content()
+        yield OutagePanel()
         if why := self.dashboard.source.read_only_because:
             yield Static(why, id="read-only", markup=False)
         yield Footer(compact=True, show_command_palette=False)
 
     def content(self) -> Iterable[Widget]:
-        """What this page is for; panels among it are bound to the moment."""
+        """What this page is for; panels among it get the moment."""
         raise NotImplementedError
 
     def show_moment(self, moment: Moment) -> None:
-        """Update what is not bound to the moment."""
+        """Update what is not a panel."""
 
     def command(self, name: str) -> Command | None:
         """What the operator can have done from this page, by the name its key is bound to; None if not just now."""
@@ -78,11 +85,17 @@ class Page(Screen[None]):
     def watch_moment(self, moment: Moment | None) -> None:
         """Hand it on."""
         if moment is not None:
+            self.query_one(Verdict).show(moment)
+            for panel in self._panels:
+                panel.show(moment)
             self.show_moment(moment)
 
     def watch_outage(self, outage: Outage | None) -> None:
         """Figures that are no longer true are not shown."""
         self.set_class(outage is not None, "-down")
+        if outage is not None:
+            self.query_one(Verdict).show_outage(outage)
+            self.query_one(OutagePanel).show(outage)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Readers see no keys that are not for them."""

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.content import Content
-from textual.reactive import var
 from textual.widget import Widget
 
 from installer.dashboard import wording
@@ -22,22 +21,23 @@ class OutagePanel(Widget):
     """
 
     title: ClassVar[str] = "Why"
-    outage: var[Outage | None] = var(None, init=False)
 
     def __init__(self) -> None:
         super().__init__()
         self.border_title = self.title
+        self._outage: Outage | None = None
 
-    def watch_outage(self, before: Outage | None, after: Outage | None) -> None:
-        """Draw it anew."""
-        if before != after:
+    def show(self, outage: Outage) -> None:
+        """Draw it, if it is another."""
+        if self._outage != outage:
+            self._outage = outage
             self.refresh()
 
     def render(self) -> Content:
         """State, log, and that nobody has to do anything here to see it come back."""
-        if self.outage is None:
+        if self._outage is None:
             return Content("")
-        return Content("\n").join(each.content for each in self._lines(self.outage))
+        return Content("\n").join(each.content for each in self._lines(self._outage))
 
     def _lines(self, outage: Outage) -> Sequence[Line]:
         width, height = self.content_size

@@ -6,7 +6,6 @@ from typing import ClassVar
 from rich.segment import Segment
 from rich.style import Style as CellStyle
 from textual.geometry import Region
-from textual.reactive import var
 from textual.strip import Strip
 from textual.style import Style
 from textual.widget import Widget
@@ -28,11 +27,11 @@ class Panel(Widget):
     ALLOW_SELECT = False
 
     title: ClassVar[str] = ""
-    moment: var[Moment | None] = var(None, init=False)
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self.border_title = self.title or None
+        self._moment: Moment | None = None
         self._lines: tuple[Line, ...] = ()
         self._cell_styles: dict[str, CellStyle] = {}
 
@@ -40,8 +39,9 @@ class Panel(Widget):
         """The lines, the weightiest first: those below `height` are not seen."""
         raise NotImplementedError
 
-    def watch_moment(self) -> None:
+    def show(self, moment: Moment) -> None:
         """Draw it."""
+        self._moment = moment
         self._redraw()
 
     def on_resize(self) -> None:
@@ -69,9 +69,9 @@ class Panel(Widget):
 
     def _redraw(self) -> None:
         width, height = self.content_size
-        if self.moment is None or width <= 0 or height <= 0:
+        if self._moment is None or width <= 0 or height <= 0:
             return
-        before, self._lines = self._lines, tuple(self.draw(self.moment, width, height)[:height])
+        before, self._lines = self._lines, tuple(self.draw(self._moment, width, height)[:height])
         common = min(len(before), len(self._lines))
         changed = [y for y in range(common) if before[y] != self._lines[y]]
         changed += range(common, max(len(before), len(self._lines)))

@@ -12,6 +12,7 @@ from installer.dashboard.moment import Moment
 from installer.dashboard.widgets.panel import Panel
 
 _NAMES: Final = 10
+SHORT_OF: Final = {"cpu": "busy machine", "memory": "short of memory", "disk": "short of disk"}
 _REGISTRATION: Final = {"open": "open to everybody", "invite": "by invitation", "closed": "closed"}
 
 
@@ -53,7 +54,7 @@ def _sessions(sessions: SessionCounts) -> Line:
 
 def _registration(accounts: AccountCounts) -> Line:
     if accounts.new_refused_because:
-        return line((f"paused: {wording.printable(accounts.new_refused_because)}", Mark.DEGRADED.color))
+        return line((f"paused: {SHORT_OF.get(accounts.new_refused_because, 'the machine')}", Mark.DEGRADED.color))
     return line(_REGISTRATION.get(accounts.registration, accounts.registration))
 
 

@@ -13,6 +13,7 @@ from installer.dashboard.moment import Moment
 from installer.dashboard.widgets.panel import Panel
 
 _NAMES: Final = 12
+FOR_YEARS_DAYS: Final = 3 * 365
 
 
 class Upkeep(Panel):
@@ -43,6 +44,8 @@ def certificate_words(state: CertificateState) -> str:
         return (state.last_error and "none yet") or "-"
     if state.days_left <= 0:
         return "expired"
+    if state.days_left > FOR_YEARS_DAYS:
+        return "good for years" if state.trusted else "self-signed, for years"
     days = wording.span(timedelta(days=state.days_left).total_seconds())
     return f"{days} left" + ("" if state.trusted else ", self-signed")
 

@@ -1,14 +1,14 @@
 """The first thing to see: whether the relay is fine, in a word, a sign and a colour; why not, and what to do."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 from textual.content import Content
-from textual.reactive import var
 from textual.widget import Widget
 
-from chatmail.api import HealthLevel, HealthReason
+from chatmail.api import HealthLevel, HealthReason, StatusSnapshot
 from installer.dashboard import wording
 from installer.dashboard.judgement import MARKS, Mark
 from installer.dashboard.line import MUTED, Line, both_ends, line
@@ -34,26 +34,32 @@ class Verdict(Widget):
     Verdict.-tall, Verdict.-brief { padding: 0 1; }
     """
 
-    moment: var[Moment | None] = var(None, init=False)
-    outage: var[Outage | None] = var(None, init=False)
-
     def __init__(self, *, brief: bool = False) -> None:
         """`brief` leaves out the reasons, for pages that need the room."""
         super().__init__(classes="-brief" if brief else "")
         self._brief = brief
+        self._of: tuple[object, ...] = ()
+        self._lines: Callable[[int], tuple[Mark, Sequence[Line]]] | None = None
         self._said: tuple[Line, ...] = (line(("Looking at the server …", MUTED)),)
 
     def render(self) -> Content:
         """What was said last."""
         return Content("\n").join(each.content for each in self._said)
 
-    def watch_moment(self) -> None:
-        """Say it anew."""
-        self._say()
+    def show(self, moment: Moment) -> None:
+        """Say it, if it is not what is said already."""
+        snapshot = moment.snapshot
+        about = f"up {wording.span(snapshot.uptime_seconds)} · {snapshot.version}"
+        if self._of != (of := (snapshot.health, snapshot.mail_domain, about)):
+            shown = snapshot.health.reasons[: 0 if self._brief else 1]
+            self._of, self._lines = of, partial(verdict_lines, snapshot, about, shown)
+            self._say()
 
-    def watch_outage(self) -> None:
-        """Say it anew."""
-        self._say()
+    def show_outage(self, outage: Outage) -> None:
+        """Say it, if it is not what is said already."""
+        if self._of != (of := (outage.word, outage.sentence, outage.remedy)):
+            self._of, self._lines = of, partial(outage_lines, outage)
+            self._say()
 
     def on_resize(self) -> None:
         """Wrap it anew."""
@@ -61,7 +67,7 @@ class Verdict(Widget):
 
     def _say(self) -> None:
         width = self.content_size.width
-        if width <= 0 or (self.moment is None and self.outage is None):
+        if width <= 0 or self._lines is None:
             return
         mark, lines = self._lines(width)
         for each in Mark:
@@ -71,24 +77,25 @@ class Verdict(Widget):
         if before != self._said:
             self.refresh(layout=len(before) != len(self._said))
 
-    def _lines(self, width: int) -> tuple[Mark, Sequence[Line]]:
-        if self.outage is not None:
-            return Mark.BROKEN, [
-                *headline(Mark.BROKEN, "DOWN", self.outage.sentence, "", width),
-                *wrapped(f"→ {self.outage.remedy}", "", width),
-            ]
-        assert self.moment is not None
-        snapshot = self.moment.snapshot
-        level, reasons = snapshot.health.level, snapshot.health.reasons
-        about = f"up {wording.span(snapshot.uptime_seconds)} · {snapshot.version}"
-        lines = [*headline(MARKS[level], WORDS[level], f"{snapshot.mail_domain} {SENTENCES[level]}", about, width)]
-        if self._brief:
-            return MARKS[level], lines
-        for reason in reasons[:1]:
-            lines += reason_lines(reason, width)
-        if len(reasons) > 1:
-            lines.append(line((f"{_INDENT}and {wording.counted(len(reasons) - 1, 'more thing')}: press w", MUTED)))
-        return MARKS[level], lines
+
+def outage_lines(outage: Outage, width: int) -> tuple[Mark, list[Line]]:
+    """That it is down."""
+    lines = headline(Mark.BROKEN, outage.word, outage.sentence, "", width)
+    return Mark.BROKEN, lines + wrapped(f"→ {outage.remedy}", "", width) if outage.remedy else lines
+
+
+def verdict_lines(
+    snapshot: StatusSnapshot, about: str, shown: Sequence[HealthReason], width: int
+) -> tuple[Mark, list[Line]]:
+    """The word, the reasons that are to be shown, and how many more there are."""
+    level, reasons = snapshot.health.level, snapshot.health.reasons
+    lines = headline(MARKS[level], WORDS[level], f"{snapshot.mail_domain} {SENTENCES[level]}", about, width)
+    for reason in shown:
+        lines += reason_lines(reason, width)
+    if shown and len(reasons) > len(shown):
+        more = wording.counted(len(reasons) - len(shown), "more thing")
+        lines.append(line((f"{_INDENT}and {more}: press w", MUTED)))
+    return MARKS[level], lines
 
 
 def headline(mark: Mark, word: str, sentence: str, about: str, width: int) -> list[Line]:
