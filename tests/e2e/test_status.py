@@ -238,6 +238,7 @@ async def test_a_dead_peer_a_late_certificate_and_a_stopped_notifier_are_said(
         expiring = await watcher.wait_for_reason("certificate_expiring")
         assert expiring.sentence == "The certificate expires in 5 days."
         assert expiring.remedy == "Put a renewed certificate and its key in their place; they are taken by themselves."
+        await watcher.wait(lambda one: one.push.notifier == "failing" and one.push.waiting == len(names))
         failing = await watcher.wait_for_reason("notifier_failing")
         assert failing.sentence == (
             "Phones are not woken: the notifier fails (it cannot be connected to); 3 notifications wait."

@@ -16,7 +16,7 @@ from installer.wizard.journey import Journey, Step
 from tests.support.screen_snapshot import Snapshots, still
 from tests.support.wizard_door import DOMAIN, FakeDoor
 
-WAIT_SECONDS = 30.0
+WAIT_SECONDS = 90.0
 SMALL, LARGE, NARROW = (80, 24), (120, 40), (40, 24)
 
 
