@@ -32,6 +32,8 @@ from chatmail.net.control_client import ask_server
 from chatmail.net.resolver import DnsFailureError, NoSuchDomainError, Resolver
 from chatmail.system_load import new_account_guard, read_system_load
 
+INVITATION_SECONDS = 600
+"""How long what the check invites itself with is valid, should it not be used up."""
 _Check = Callable[[], DoctorCheck | Iterable[DoctorCheck]]
 
 
@@ -50,7 +52,9 @@ def doctor(config: Config, host: Host, *, ca_file: str = "") -> Iterator[DoctorC
         lambda: network.check_web(target),
         lambda: check_dns(config),
         lambda: network.check_open_relay(target),
-        lambda: check_message(as_it_is(target), SystemRandom(), remove, new_account_guard(config)()),
+        lambda: check_message(
+            as_it_is(target), SystemRandom(), remove, new_account_guard(config)(), partial(invite, config)
+        ),
     )
     for check in checks:
         found = check()
@@ -188,6 +192,12 @@ def _judge_dkim(report: DnsReport, selector: str) -> DoctorCheck:
     if found[0].state is CheckState.OK:
         return DoctorCheck("DKIM", DoctorState.OK, "The published key is the one this server signs with.")
     return of("DKIM", [f"the record is {found[0].state}: {found[0].advice.rstrip('.')}"], "", "chatmail dns records")
+
+
+def invite(config: Config) -> str:
+    """An invitation for the two accounts of the check; its token. Raises `OperatorError`."""
+    invitation = {"uses": 2, "expires_in_seconds": INVITATION_SECONDS, "note": "doctor"}
+    return str(ask_server(socket_path(config), "registration invite", invitation)["token"])
 
 
 def _remove_account(config: Config, address: str) -> str:

@@ -5,6 +5,7 @@ pgpy is imported when the check runs: nothing else needs it.
 """
 
 import base64
+import json
 import warnings
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -13,6 +14,7 @@ from random import Random
 from time import perf_counter
 from typing import Any, Final
 
+from chatmail.errors import OperatorError
 from chatmail.installation.checkup import DoctorCheck, DoctorState
 from chatmail.installation.doctor_network import Target
 from chatmail.installation.places import READ_LOG
@@ -21,38 +23,68 @@ from chatmail.invite_link import Credentials, random_credentials
 
 NAME: Final = "message"
 SLOW_SECONDS: Final = 1.0
+MAX_ANSWER_BYTES: Final = 10_000
 _SHORT: Final = {"cpu": "CPU time", "memory": "memory", "disk": "disk space"}
 _BOUNDARY: Final = "self-test"
 
 Remove = Callable[[str], str]
 """Removes the account of an address; returns why that failed, or nothing."""
+Invite = Callable[[], str]
+"""Makes an invitation for two accounts and returns its token. Raises `OperatorError`."""
 
 
-def check_message(target: Target, rng: Random, remove: Remove, short_of: str | None = None) -> DoctorCheck:
+def no_invitation() -> str:
+    """Where the server's operator cannot be asked for one."""
+    raise OperatorError("There is no invitation.")
+
+
+def check_message(
+    target: Target, rng: Random, remove: Remove, short_of: str | None = None, invite: Invite = no_invitation
+) -> DoctorCheck:
     """Send and receive; whatever happens the accounts are removed. No new ones are made while the machine is short."""
     config = target.config
     if short_of:
         sentence = f"No message was sent: while this machine is short of {_SHORT[short_of]}, no accounts are made."
         remedy = "Try again when it is less busy; [limits] in the configuration says from when on."
         return DoctorCheck(NAME, DoctorState.WARNING, sentence, remedy)
-    if config.accounts.registration != "open":
-        sentence = f"Registration is {config.accounts.registration}, so no accounts can be made for a message."
-        return DoctorCheck(NAME, DoctorState.SKIPPED, sentence)
-    if not (config.listen.imaps and config.listen.submissions):
+    if config.accounts.registration == "closed":
+        return DoctorCheck(NAME, DoctorState.SKIPPED, "Registration is closed: no accounts can be made for a message.")
+    if not (config.listen.imaps and config.listen.submissions and config.listen.https):
         return DoctorCheck(NAME, DoctorState.SKIPPED, "The listeners with TLS for clients are off.")
-    sender, receiver = random_credentials(rng, config), random_credentials(rng, config)
     made: list[str] = []
     try:
+        sender, receiver = _credentials(target, rng, invite, made)
         seconds = _exchange(target, sender, receiver, made)
         check = _judge(seconds)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, KeyError, OperatorError) as error:
         sentence = f"No message came through: {str(error).rstrip('.')}."
         check = DoctorCheck(NAME, DoctorState.FAILED, sentence, f"{READ_LOG} says more.")
-    left = [why for why in map(remove, made) if why]
+    left = [why for why in map(remove, dict.fromkeys(made)) if why]
     if left and check.state is not DoctorState.FAILED:
         sentence = f"{check.sentence} But the test accounts could not be removed: {left[0]}"
         return DoctorCheck(NAME, DoctorState.WARNING, sentence, "They expire by themselves.", check.seconds)
     return check
+
+
+def _credentials(target: Target, rng: Random, invite: Invite, made: list[str]) -> tuple[Credentials, Credentials]:
+    """For two accounts that come into being with the first login, or by invitation."""
+    if target.config.accounts.registration == "open":
+        return random_credentials(rng, target.config), random_credentials(rng, target.config)
+    token = invite()
+    return _invited(target, token, made), _invited(target, token, made)
+
+
+def _invited(target: Target, token: str, made: list[str]) -> Credentials:
+    """What the web face gives for an invitation, as an app asks for it."""
+    with Wire.connect(target.addresses[0], target.config.listen.https) as wire:
+        wire.start_tls(target.context(verify=False), target.names_itself)
+        wire.say(f"POST /new?t={token} HTTP/1.1\r\nHost: {target.host}\r\nContent-Length: 0\r\nConnection: close\r\n")
+        if (status := wire.line()).split()[1:2] != [b"200"]:
+            raise UnexpectedAnswerError(f"the invitation was answered by {status[:60].decode('utf-8', 'replace')}")
+        headers = dict(line.lower().split(b":", 1) for line in iter(wire.line, b""))
+        account = json.loads(wire.octets(min(int(headers[b"content-length"]), MAX_ANSWER_BYTES)))
+    made.append(str(account["email"]))
+    return Credentials(str(account["email"]), str(account["password"]))
 
 
 def _judge(seconds: float) -> DoctorCheck:

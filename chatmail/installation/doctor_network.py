@@ -47,6 +47,11 @@ class Target:
         """What the certificate must name."""
         return self.config.mail_domain
 
+    @property
+    def host(self) -> str:
+        """What HTTP calls it."""
+        return f"[{self.names_itself}]" if ":" in self.names_itself else self.names_itself
+
     def ports(self) -> dict[str, int]:
         """The listeners that are on, by name."""
         listen = self.config.listen
@@ -200,8 +205,7 @@ def check_web(target: Target) -> DoctorCheck:
     try:
         with Wire.connect(target.addresses[0], port) as wire:
             wire.start_tls(target.context(verify=False), target.names_itself)
-            host = f"[{target.names_itself}]" if ":" in target.names_itself else target.names_itself
-            wire.say(f"GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n")
+            wire.say(f"GET / HTTP/1.1\r\nHost: {target.host}\r\nConnection: close\r\n")
             status = wire.line()
             if status.split()[1:2] != [b"200"]:
                 problems.append(f"it answers {status[:60].decode('utf-8', 'replace')}")

@@ -4,17 +4,20 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from random import Random
 
 import pytest
 
 from chatmail.config import Config
+from chatmail.control_protocol import socket_path
 from chatmail.installation import doctor_network as network
 from chatmail.installation.checkup import DoctorCheck, DoctorReport, DoctorState, check_as_text, report_as_dict, summary
-from chatmail.installation.doctor import check_control, check_disk, check_dns
+from chatmail.installation.doctor import as_it_is, check_control, check_disk, check_dns, invite
 from chatmail.installation.doctor_message import check_message
 from chatmail.installation.doctor_network import Target
+from chatmail.net.control_client import ask_server
 from chatmail.try_relay import try_config
 from tests.support.relay import TryRelay
 
@@ -61,6 +64,25 @@ def test_accounts_that_cannot_be_removed_are_told(target: Target) -> None:
 def test_where_nobody_may_register_no_message_is_sent(target: Target) -> None:
     closed = replace(target.config, accounts=replace(target.config.accounts, registration="closed"))
     assert check_message(replace(target, config=closed), Random(3), lambda _address: "").state is SKIPPED
+
+
+def test_where_people_are_invited_the_check_invites_itself(target: Target) -> None:
+    path, gone = socket_path(target.config), list[str]()
+
+    def remove(address: str) -> str:
+        ask_server(path, "account delete", {"address": address})
+        gone.append(address)
+        return ""
+
+    ask_server(path, "registration invite-only")
+    try:
+        invited = as_it_is(target)
+        assert invited.config.accounts.registration == "invite"
+        check = check_message(invited, Random(5), remove, None, partial(invite, target.config))
+    finally:
+        ask_server(path, "registration open")
+    assert check.state is OK and len(set(gone)) == 2, check
+    assert [row["uses_left"] for row in ask_server(path, "registration invites")] == [0], "nobody else can use it"
 
 
 def test_a_machine_that_is_short_of_something_is_no_fault_of_the_server(target: Target) -> None:

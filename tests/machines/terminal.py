@@ -16,6 +16,9 @@ from tests.machines.machine import Machine, ssh_key
 from tests.support.tools import require_tool
 
 PATIENCE_SECONDS: Final = 60.0
+_COLOUR: Final = re.compile(r"(?<=;)(?:[34]8;2;\d+;\d+;\d+|[34]8;5;\d+|[349][1-6]|10[1-6])(?=;)")
+"""What SGR sets to a colour (ECMA-48 §8.3.117, ISO 8613-6)."""
+_GREYS: Final = {0, 7, 8, 15, 16, *range(231, 256)}
 PROMPT: Final = r"[#$] ?$"
 _BLOCKS: Final = {"█": (1, 1), "▀": (1, 0), "▄": (0, 1)}
 _PIXELS: Final = 8
@@ -76,6 +79,12 @@ class Terminal:
         """What is on the screen now, without trailing blanks."""
         return "\n".join(line.rstrip() for line in self._tmux("capture-pane", "-p").splitlines())
 
+    @property
+    def colours(self) -> set[str]:
+        """The colours on the screen that are neither black, white nor grey, as the terminal was told them."""
+        told = re.findall(r"\x1b\[([\d;]+)m", self._tmux("capture-pane", "-p", "-e"))
+        return {one for sequence in told for one in _COLOUR.findall(f";{sequence};") if not _is_grey(one)}
+
     def wait_for(self, pattern: str, seconds: float = PATIENCE_SECONDS) -> str:
         """Wait until `pattern` is somewhere on the screen (`$` is the end of it), and return the screen."""
         deadline = monotonic() + seconds
@@ -96,6 +105,10 @@ class Terminal:
         (self._kept / f"{moment}.txt").write_text(screen + "\n")
         return screen
 
+    def note(self, name: str, text: str) -> None:
+        """Keep something else with them."""
+        (self._kept / f"{name}.txt").write_text(text + "\n")
+
     def scan(self) -> str:
         """What a phone reads that is held before the screen."""
         picture = self._kept / "screen.pgm"
@@ -106,6 +119,13 @@ class Terminal:
             if found:
                 return found
         raise AssertionError(f"no code on the screen:\n{self.screen}")
+
+
+def _is_grey(colour: str) -> bool:
+    kind, *values = map(int, colour.split(";"))
+    if kind not in (38, 48):
+        return False
+    return values[1] in _GREYS if values[0] == 5 else len(set(values[1:])) == 1
 
 
 def _as_picture(screen: str, light: int) -> bytes:
@@ -129,9 +149,7 @@ def terminal(machine: Machine, name: str, folder: Path, *, columns: int = 80, ro
     one.close()
     try:
         yield one
-    except BaseException:
-        if one.is_open:
-            one.keep("when-it-failed")
-        raise
     finally:
+        if one.is_open:
+            one.keep("last")
         one.close()
