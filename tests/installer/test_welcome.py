@@ -7,6 +7,7 @@ import pytest
 
 from chatmail import api
 from installer.wizard.journey import Course, Step
+from installer.wizard.widgets.check_list import CheckList
 from tests.support.screen_snapshot import Snapshots
 from tests.support.wizard_door import (
     DOMAIN,
@@ -15,7 +16,7 @@ from tests.support.wizard_door import (
     poor_checks,
     stopping_checks,
 )
-from tests.support.wizard_pilot import NARROW, SMALL, look, shows, wizard_at
+from tests.support.wizard_pilot import NARROW, SMALL, look, shows, until, wizard_at
 
 SNAPSHOTS = Snapshots(Path(__file__))
 ANSWERS = api.Answers(DOMAIN, delete_mails_after=33)
@@ -90,3 +91,18 @@ async def test_an_installation_that_was_left_goes_on_where_it_was_left() -> None
         await look(SNAPSHOTS, pilot, "left")
         await pilot.press("enter")
         assert app.present_step() is Step.DNS
+
+
+async def test_the_list_follows_what_comes_and_ends_at_what_is_worst() -> None:
+    door = FakeDoor(checks=[*FakeDoor().checks * 3, *poor_checks()])
+    door.hold("preflight")
+    async with wizard_at(Step.WELCOME, door) as (app, pilot):
+        rows = app.screen.query_one(CheckList)
+        await until(pilot, lambda: rows.scroll_offset.y > 0)
+        door.release("preflight")
+        await shows(pilot, "3 things need a look")
+        await pilot.pause()
+        await until(pilot, lambda: rows.scroll_offset.y == 0)
+        for _ in range(5):
+            await pilot.pause()
+            assert rows.scroll_offset.y == 0

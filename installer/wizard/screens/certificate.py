@@ -99,6 +99,7 @@ class CertificateScreen(StepScreen):
         self.query_one("#progress").display = state is not _State.CHOOSING
         self.query_one("#trouble").display = state is _State.FAILED
         self.query_one("#without").display = state is _State.FAILED
+        self.show_buttons(state is not _State.WORKING)
         labels = {_State.CHOOSING: _LABELS[chosen], _State.FAILED: texts.AGAIN}
         self.allow_next(state is not _State.WORKING, labels.get(state, self.next_label))
         self._show_fields(chosen)

@@ -86,6 +86,7 @@ class InstallScreen(StepScreen):
         self.head(texts.TITLE_WORKING, texts.LEAD_WORKING)
         self.say(Mark.WORKING, texts.TITLE_WORKING)
         self.allow_next(False)
+        self.show_buttons(False)
         waiting = [Row(Mark.WAITING, "", sentence) for sentence in api.INSTALL_STEPS.values()]
         self.query_one("#plan").display = False
         rows = self.query_one("#progress", CheckList)
@@ -114,6 +115,7 @@ class InstallScreen(StepScreen):
         trouble = self.query_one("#trouble", Static)
         trouble.display = bool(message.log_lines)
         trouble.update("\n".join([texts.LAST_WORDS, *message.log_lines]))
+        self.show_buttons(True)
         self.allow_next(True, texts.AGAIN)
         self.query_one("#next").focus()
 

@@ -109,7 +109,7 @@ class StepScreen(Screen[None]):
         """In the last line."""
         button = self.query_one("#next", Button)
         hints = [] if button.disabled else [KeyHint("Enter", str(button.label), "screen.proceed", True)]
-        if self.journey.before(self.STEP) is not None:
+        if self.query_one("#back").display:
             hints.append(KeyHint("Esc", "Back", "screen.back", True))
         hints += self.keys()
         hints += [KeyHint("Ctrl-C", "Leave", "app.leave", True), KeyHint("F2", "Light/dark", "app.switch_theme")]
@@ -130,6 +130,12 @@ class StepScreen(Screen[None]):
         button.disabled = not allowed
         if label:
             button.label = label
+        self.show_keys()
+
+    def show_buttons(self, shown: bool) -> None:
+        """Back and next are out of sight while nothing but waiting is possible."""
+        self.query_one("#back").display = shown and self.journey.before(self.STEP) is not None
+        self.query_one("#next").display = shown
         self.show_keys()
 
     @on(Button.Pressed, "#next")

@@ -58,6 +58,7 @@ class CheckList(VerticalScroll):
         super().__init__(id=id, classes="" if names else "-nameless")
         self._first = rows
         self.can_focus = True
+        self._follows = False
 
     def compose(self) -> ComposeResult:
         """What is known from the beginning."""
@@ -71,7 +72,13 @@ class CheckList(VerticalScroll):
     def add(self, row: Row) -> None:
         """One more at the end, in sight."""
         self.mount(CheckRow(row))
-        self.scroll_end(animate=False)
+        self._follows = True
+        self.call_after_refresh(self._follow)
+
+    def _follow(self) -> None:
+        # Scrolling to the end by itself would be put off, and undo what `replace` has asked for meanwhile.
+        if self._follows:
+            self.scroll_end(animate=False, immediate=True)
 
     def show(self, number: int, row: Row) -> None:
         """Another state of row `number`, counted from 0; it comes into sight."""
@@ -81,8 +88,8 @@ class CheckList(VerticalScroll):
 
     async def replace(self, rows: Iterable[Row]) -> None:
         """Other rows, from the top."""
+        self._follows = False
         with self.app.batch_update():
             await self.remove_children(CheckRow)
             await self.mount_all(map(CheckRow, rows))
-        # After the scrolling that the last `add` has asked for.
-        self.call_after_refresh(self.scroll_home, animate=False)
+        self.call_after_refresh(self.scroll_home, animate=False, immediate=True)
