@@ -27,6 +27,14 @@ RUN_BY = {
     "python3 build.py test -m machines": ("tests/machines/test_unattended.py", "pytest.mark.machines"),
     "python3 build.py lock": ("tests/build/test_locks.py", "requirements.refresh"),
     "build/test/bin/python -m tests.fuzz --seconds 1800": ("tests/fuzz/__main__.py", '"--seconds"'),
+    "build/test/bin/python -m tests.stress --pyz dist/chatmail.pyz --minutes 5": (
+        "tests/stress/__main__.py",
+        '"--minutes"',
+    ),
+    "build/test/bin/python -m tests.bench.bench_expiry_wire --pyz dist/chatmail.pyz": (
+        "tests/bench/bench_expiry_wire.py",
+        '"--pyz"',
+    ),
     "build/test/bin/python -m tests.bench --pyz dist/chatmail.pyz": ("tests/bench/__main__.py", '"--pyz"'),
 }
 """Every command block of the README, the file that runs it (or, for what needs hours or a registry, defines it), and
