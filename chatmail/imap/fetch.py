@@ -203,13 +203,15 @@ def _decode_base64(value: bytes) -> bytes:
 class FetchPlan:
     """How to answer one FETCH."""
 
-    __slots__ = ("_encoders", "needs_body", "needs_header", "needs_parts", "sets_seen")
+    __slots__ = ("_encoders", "needs_body", "needs_header", "needs_parts", "sets_seen", "tells_flags", "tells_modseq")
 
     def __init__(self, items: Iterable[FetchItem]) -> None:
         """`items` as asked for; items that come twice are answered once."""
         unique = tuple(dict.fromkeys(items))
         self._encoders = [_encoder(item) for item in unique]
         self.sets_seen = any(_sets_seen(item) for item in unique)
+        self.tells_flags = FetchAttribute.FLAGS in unique
+        self.tells_modseq = FetchAttribute.MODSEQ in unique
         self.needs_parts = any(_needs_parts(item) for item in unique)
         self.needs_header = any(_needs_header(item) for item in unique)
         self.needs_body = self.needs_parts or any(_needs_body(item) for item in unique)

@@ -20,6 +20,7 @@ from chatmail.mail.changes import (
     MailboxRemoved,
     MessageAdded,
     MessageExpunged,
+    ModSeq,
     SeqNum,
     Uid,
 )
@@ -81,6 +82,12 @@ class MailboxView:
         if self._flags is None:
             self._flags = {}
         self._flags[uid] = change
+
+    def told_flags(self, uid: Uid, modseq: ModSeq) -> None:
+        """The session was just told the flags as they are at `modseq`: what waits and is older would take them back."""
+        pending = None if self._flags is None else self._flags.get(uid)
+        if self._flags is not None and pending is not None and pending.modseq <= modseq:
+            del self._flags[uid]
 
     def _apply_expunge(self, uid: Uid) -> None:
         index = self._index(uid)

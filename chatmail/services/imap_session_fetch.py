@@ -103,6 +103,8 @@ async def _answer_batch(
         seq_num = selected.view.seq_num(record.uid)
         if seq_num is not None and (header or not plan.needs_header):
             await _answer(state, plan, seq_num, FetchedRecord(record, header, None, email_id(account_id, record)))
+            if plan.tells_flags and (plan.tells_modseq or not state.condstore):
+                selected.view.told_flags(record.uid, record.modseq)
 
 
 async def _mark_seen(

@@ -75,6 +75,7 @@ async def _tell_flags(state: SessionState, selected: Selected, uids: Sequence[Ui
             items = [b"UID %d" % record.uid] if command.by_uid or state.qresync else []
             if not command.silent:
                 items.append(fetch_flags(record.flags))
+                selected.view.told_flags(record.uid, record.modseq)
             if state.condstore:
                 items.append(fetch_modseq(record.modseq))
             state.send(FetchedMessage(seq_num, items))

@@ -112,3 +112,13 @@ def test_uid_ranges_cost_what_they_find() -> None:
 def test_a_number_outside_the_mailbox_has_no_uid(seq_num: int) -> None:
     with pytest.raises(IndexError):
         view(1, 2).uid(SeqNum(seq_num))
+
+
+def test_flags_that_were_told_are_not_taken_back_by_older_ones_that_waited() -> None:
+    mailbox = view(1, 2)
+    for uid, modseq in ((1, 9), (2, 12)):
+        mailbox.apply(seen(uid, modseq), own=False)
+        mailbox.told_flags(Uid(uid), ModSeq(10))
+    assert mailbox.take_updates(allow_expunge=True) == Updates((), None, [(SeqNum(2), seen(2, 12))])
+    mailbox.told_flags(Uid(2), ModSeq(10))
+    assert mailbox.take_updates(allow_expunge=True) is NO_UPDATES
