@@ -32,8 +32,8 @@ class Ledger:
     """Identities whose delivery or APPEND was answered positively."""
     uids: dict[int, str] = field(default_factory=dict)
     """What was ever seen in the mailbox."""
-    removable: set[int] = field(default_factory=set)
-    """What somebody has flagged \\Deleted, or moves away."""
+    removable: set[str] = field(default_factory=set)
+    """Identities of which somebody has flagged one \\Deleted, or moves it away; copies take the flag along."""
     gone: set[int] = field(default_factory=set)
     """What somebody was told to be expunged."""
     moved: dict[int, str] = field(default_factory=dict)
@@ -67,8 +67,16 @@ class Ledger:
 
     def expunged(self, uid: int) -> None:
         """A session was told that a message is gone."""
-        assert uid in self.removable, f"UID {uid} is gone and nobody had asked for it"
+        assert self.is_removable(uid), f"UID {uid} is gone and nobody had asked for it"
         self.gone.add(uid)
+
+    def is_removable(self, uid: int) -> bool:
+        """Whether somebody may have removed it."""
+        return self.uids[uid] in self.removable
+
+    def remove(self, uid: int) -> None:
+        """A client begins to remove it."""
+        self.removable.add(self.uids[uid])
 
     def may_go(self, uid: int) -> bool:
         """Whether a client may remove it."""
@@ -81,7 +89,8 @@ class Ledger:
             self.seen(uid, identity)
         assert not self.gone & set(present), "what was expunged is back"
         missing = set(self.uids) - set(present) - self.gone
-        assert missing <= self.removable, f"lost: {sorted(missing - self.removable)}"
+        lost = sorted(uid for uid in missing if not self.is_removable(uid))
+        assert not lost, f"lost: {lost}"
         assert self.confirmed <= set(self.uids.values()), "confirmed, and never seen"
         kept = {identity for identity in self.confirmed if self.sent[identity].kept}
         assert kept <= set(present.values()), "a message that nobody removed is lost"

@@ -1,6 +1,7 @@
 """A run: sessions on one mailbox, mail coming in, and the reckoning at the end."""
 
 import asyncio
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -15,6 +16,8 @@ from tests.support.relay import Credentials, Relay
 
 PACE_SECONDS = 0.1
 """Between two messages that come in."""
+PATIENCE_SECONDS = 60.0
+"""From the end of the run until the last client must have heard its last answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,8 @@ async def stress(relay: Relay, account: Credentials, *, seconds: float, sessions
             tasks.create_task(client.work(stop))
         await asyncio.sleep(seconds)
         stop.set()
+        watch = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, _give_up, asyncio.current_task(), clients)
+    watch.cancel()
     present = await _reckon(clients, ledger)
     for client in clients:
         client.client.close()
@@ -75,6 +80,14 @@ async def stress(relay: Relay, account: Credentials, *, seconds: float, sessions
         len(present),
         sum(client.reconnects for client in clients),
     )
+
+
+def _give_up(run: "asyncio.Task[Outcome] | None", clients: list[Session]) -> None:
+    """A client goes on and on: show what it says."""
+    for client in clients:
+        print("\n".join(line.decode("ascii", "replace").rstrip() for line in client.transcript), "\n", file=sys.stderr)
+    if run is not None:
+        run.cancel("a client does not come to an end")
 
 
 async def _submit(relay: Relay, account: Credentials, ledger: Ledger, stop: asyncio.Event) -> int:

@@ -68,12 +68,24 @@ class View:
                 del self.messages[index]
             elif not earlier:
                 # Announced, and gone before this client had asked which one it was.
-                index = next((i for i, known in enumerate(self.messages) if known.uid is None), None)
+                index = self._unknown_place_of(uid)
                 assert index is not None, f"VANISHED {uid}, which was never announced"
                 del self.messages[index]
             else:
                 continue
             self.on_gone(uid)
+
+    def _unknown_place_of(self, uid: int) -> int | None:
+        """A position whose UID is not known, and which could be that of `uid`, since UIDs ascend."""
+        behind = max(
+            (i for i, known in enumerate(self.messages) if known.uid is not None and known.uid < uid), default=-1
+        )
+        for index in range(behind + 1, len(self.messages)):
+            if (other := self.messages[index].uid) is None:
+                return index
+            if other > uid:
+                return None
+        return None
 
     def _fetch(self, number: int, line: bytes) -> None:
         assert 1 <= number <= len(self.messages), f"FETCH of {number}, and {len(self.messages)} are there"
