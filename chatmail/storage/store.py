@@ -247,6 +247,10 @@ class Store:
         finally:
             reader.close()
 
+    async def caught_up(self) -> None:
+        """Return when whatever has been read by now has also been broadcast."""
+        await self._writer.caught_up()
+
     async def close(self) -> None:
         """Finish what is waiting, checkpoint and close."""
         await self.traffic.close()

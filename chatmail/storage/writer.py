@@ -79,6 +79,8 @@ class Writer:
         self._waiting: deque[AnyJob] = deque()
         self._slots = asyncio.Semaphore(WAITING_JOBS)
         self._handed_over = False
+        self._untold: asyncio.Future[None] | None = None
+        """While the thread commits: ends when the changes have been broadcast."""
         self._commits_for_thread = 0
         self._next_is_due = False
         self._used_at = 0.0
@@ -117,6 +119,11 @@ class Writer:
         self._waiting.append(Job(run, future, settled, heavy))
         self._call_next()
         return await future
+
+    async def caught_up(self) -> None:
+        """Return when whatever a reader can see by now has been broadcast: the thread commits before the loop hears."""
+        if self._untold is not None:
+            await asyncio.shield(self._untold)
 
     def require_open(self) -> None:
         """Raise `StorageError` once `close` was called."""
@@ -203,6 +210,7 @@ class Writer:
     def _hand_over(self, task: Callable[[list[AnyJob]], None], batch: list[AnyJob]) -> None:
         """From now on the connection belongs to the thread, until that calls `_finished`."""
         self._handed_over = True
+        self._untold = self._loop.create_future() if batch else None
         self._used_at = self._loop.time()
         self._tasks.put(lambda: task(batch))
 
@@ -214,6 +222,9 @@ class Writer:
             elif job.error is not None:
                 log.warning("background work failed, to be continued later: %s", job.error)
             job.settle(self._broadcast)
+        if self._untold is not None:
+            self._untold.set_result(None)
+            self._untold = None
         # After the callers that were just answered: what they submit now shares the next commit.
         self._call_next()
 

@@ -259,3 +259,20 @@ async def test_jobs_get_through_beside_an_event_loop_at_full_load(desk: Desk, mo
             await asyncio.gather(*(desk.writer.submit(insert(number)) for number in range(first, first + 20)))
     load.cancel()
     assert len(desk.numbers()) == 400
+
+
+async def test_whoever_waits_to_be_caught_up_has_heard_of_all_that_can_be_read(desk: Desk) -> None:
+    heard: list[MailboxChanges] = []
+    desk.broadcast.subscribe(MAILBOX, heard.append)
+    await desk.writer.caught_up()
+
+    def change(transaction: Transaction) -> None:
+        transaction.insert("INSERT INTO numbers VALUES (1)")
+        transaction.changes.append(MailboxChanges(MAILBOX, (MailboxRemoved(),)))
+
+    submitted = asyncio.create_task(desk.writer.submit(change, heavy=True))
+    while desk.numbers() != [1]:
+        await asyncio.sleep(0)
+    await desk.writer.caught_up()
+    assert len(heard) == 1
+    await submitted

@@ -80,6 +80,7 @@ class Session:
         for response in responses:
             self.view.hear(response.line, by_number=by_number)
             self._identify(response)
+        self.view.note_end(by_number=by_number)
         return responses, end.removeprefix(tag + b" ")
 
     def _identify(self, response: Response) -> None:
@@ -131,14 +132,14 @@ class Session:
         """Lose the connection without a word, and go on."""
         self.client.close()
         self.reconnects += 1
-        if not self.uses_qresync or not self.view.highest_modseq:
+        if not self.uses_qresync or not self.view.synchronised_modseq:
             return await self.begin()
         await self._resynchronise()
 
     async def _resynchronise(self) -> None:
         """SELECT with QRESYNC makes of what was known the mailbox as it is at HIGHESTMODSEQ. RFC 7162 §3.2.5."""
         cache = {known.uid: known.flags for known in self.view.messages if known.uid is not None}
-        since = self.view.highest_modseq
+        since = self.view.synchronised_modseq
         self.client = await self.connect()
         await self.do("ENABLE QRESYNC")
         self.view = View(self.ledger.expunged)
@@ -175,9 +176,8 @@ class Session:
             self.ledger.expunged(uid_gone)
         synchronised = {uid: flags for uid, flags in cache.items() if uid in truth}
         assert synchronised == truth, "QRESYNC leaves the client with other flags than the mailbox has"
-        known_now = set(self.view.uids())
-        assert set(cache) <= known_now | self.ledger.gone | set(gone), "QRESYNC did not say what has gone"
         await self.identify_all()
+        assert set(cache) <= set(self.view.uids()) | self.ledger.gone, "QRESYNC did not say what has gone"
 
     # --- at random ---
 
@@ -354,6 +354,7 @@ class Session:
         assert end.startswith(tag + b"OK"), end
         for response in (*before, *after):
             self.view.hear(response.line, by_number=False)
+        self.view.note_end(by_number=False)
 
     async def _reselect(self) -> None:
         """CLOSE expunges without a word, UNSELECT does not."""

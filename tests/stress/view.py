@@ -36,7 +36,9 @@ class View:
 
     on_gone: Callable[[int], None]
     messages: list[Known] = field(default_factory=list)
-    highest_modseq: int = 0
+    synchronised_modseq: int = 0
+    """Up to here everything has been told; see `note_end`."""
+    _highest_modseq: int = 0
 
     def hear(self, line: bytes, *, by_number: bool) -> None:
         """One untagged response without its literals. `by_number`: a FETCH, STORE or SEARCH is under way."""
@@ -50,6 +52,11 @@ class View:
         elif (found := SEARCH.match(line)) and by_number:
             numbers = [int(each) for each in found[1].split()]
             assert all(1 <= each <= len(self.messages) for each in numbers), "SEARCH finds what is not there"
+
+    def note_end(self, *, by_number: bool) -> None:
+        """A command has ended. One by number may have told of later changes than of an expunge that still waits."""
+        if not by_number:
+            self.synchronised_modseq = self._highest_modseq
 
     def _count(self, number: int, kind: bytes, *, by_number: bool) -> None:
         if kind == b"EXISTS":
@@ -99,7 +106,7 @@ class View:
         if modseq := MODSEQ.search(line):
             assert int(modseq[1]) >= known.modseq, "MODSEQ never goes back"
             known.modseq = int(modseq[1])
-            self.highest_modseq = max(self.highest_modseq, known.modseq)
+            self._highest_modseq = max(self._highest_modseq, known.modseq)
         if flags := FLAGS.search(line):
             known.flags = frozenset(flags[1].split()) - {b"\\Recent"}
 
