@@ -38,14 +38,14 @@ class Terminal:
         command = [require_tool("tmux"), "-L", self._socket, "-f", "/dev/null", *words]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
-    def open(self, user: str = "root", term: str = "") -> None:
-        """Log in, and wait for the shell; `term` is what the terminal says it is."""
+    def open(self, user: str = "root", term: str = "", expect: str = PROMPT) -> None:
+        """Log in, and wait for what is expected; `term` is what the terminal says it is."""
         environment = f"env TERM={term} " if term else ""
         options = "-q -t -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o ServerAliveInterval=5"
         ssh = require_tool("ssh")
         login = f"{environment}{ssh} {options} -i {ssh_key()} {user}@{self._machine.address}"
         self._tmux("new-session", "-d", *self._size, login)
-        self.wait_for(PROMPT)
+        self.wait_for(expect)
 
     @property
     def is_open(self) -> bool:
@@ -84,6 +84,13 @@ class Terminal:
         """The colours on the screen that are neither black, white nor grey, as the terminal was told them."""
         told = re.findall(r"\x1b\[([\d;]+)m", self._tmux("capture-pane", "-p", "-e"))
         return {one for sequence in told for one in _COLOUR.findall(f";{sequence};") if not _is_grey(one)}
+
+    @property
+    def modes(self) -> str:
+        """What a program may leave behind: the other screen, a caught mouse, a hidden cursor (1 is on)."""
+        return self._tmux(
+            "display", "-p", "screen #{alternate_on}, mouse #{mouse_any_flag}, cursor #{cursor_flag}"
+        ).strip()
 
     def wait_for(self, pattern: str, seconds: float = PATIENCE_SECONDS) -> str:
         """Wait until `pattern` is somewhere on the screen (`$` is the end of it), and return the screen."""

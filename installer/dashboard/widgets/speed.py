@@ -11,6 +11,11 @@ from installer.dashboard.widgets.panel import Panel
 
 _NAMES: Final = 10
 _FIGURE: Final = 9
+_MEANINGS: Final = (
+    "Stored: from the final dot to the disk.",
+    "Delivered: to the phone that waits.",
+    "Push: until the notifier answers.",
+)
 
 
 class Speed(Panel):
@@ -28,12 +33,9 @@ class Speed(Panel):
         ]
         lines = [line((" " * _NAMES + "median".rjust(_FIGURE) + "p99".rjust(_FIGURE), MUTED)), *rows]
         if height > len(lines) + 3:
-            lines += [
-                Line(),
-                line(("Stored: final dot to disk.", MUTED)),
-                line(("Delivered: final dot to the waiting phone.", MUTED)),
-                line(("Push: request to the notifier's answer.", MUTED)),
-            ]
+            lines.append(Line())
+            for what in _MEANINGS:
+                lines += [line((row, MUTED)) for row in wording.wrapped(what, width)]
         return lines
 
 
