@@ -69,11 +69,16 @@ class Walk:
         """On to the records, and wait until they have been looked for."""
         self.at_each_page(Step.SETTINGS)
         self.go_on(Step.DNS)
+        self.looked()
+
+    def looked(self) -> None:
+        """Wait until the records have been looked for."""
         self.terminal.wait_for("|".join(map(shown, (dns.WRONG, dns.ALL_RIGHT, dns.ONE_WRONG))))
 
     def publish(self) -> None:
         """Save the zone to a file, give it to the name servers, and watch it turn green."""
         file = f"/root/{self.domain}.zone"
+        self.looked()
         self.terminal.press("s")
         self.terminal.wait_for(shown(dns.SAVE_QUESTION))
         proposed = rf"  \./{re.escape(self.domain)}\.zone"
