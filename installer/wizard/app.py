@@ -173,6 +173,9 @@ class WizardApp(ThemedApp):
 
     def _handle_exception(self, error: Exception) -> None:
         """A bug of ours: the screen is given back, and whoever started us says one sentence."""
+        if self.farewell is not None:
+            # The operator has left; what is still on its way meets pages that are being taken apart.
+            return
         self.bug = error
         self.exit(1)
 

@@ -5,6 +5,7 @@ happens between two steps. Workers touch no widget.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from threading import Event, Thread
 
 from textual.message import Message
@@ -106,12 +107,17 @@ class Work:
 
 
 def _start(to: MessagePump, body: Callable[[Post], object]) -> None:
+    def post(message: Message) -> None:
+        # Whoever has left hears nothing more: Textual has taken the page apart, and says so by this error.
+        with suppress(RuntimeError):
+            to.post_message(message)
+
     def run() -> None:
         try:
-            body(to.post_message)
+            body(post)
         except api.OperatorError as error:
-            to.post_message(messages.Stopped(str(error)))
+            post(messages.Stopped(str(error)))
         except Exception as error:  # whatever it is, the operator must not be left waiting
-            to.post_message(messages.Broken(error))
+            post(messages.Broken(error))
 
     Thread(target=run, name="wizard-work", daemon=True).start()

@@ -72,7 +72,7 @@ async def fetched(relay: PublicRelay, account: Credentials) -> list[bytes]:
     try:
         await client.login(account.address, account.password)
         await client.command('SELECT "INBOX"')
-        return (await client.command("UID FETCH 1:* (BODY.PEEK[])"))[1::3]
+        return await client.literals("UID FETCH 1:* (BODY.PEEK[])")
     finally:
         client.close()
 

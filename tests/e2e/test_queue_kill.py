@@ -153,7 +153,7 @@ class Scene:
         client = await ImapClient.connect(self.relay.host, self.relay.port(993), accept_any_certificate())
         await client.login(self.sender.address, self.sender.password)
         await client.command('SELECT "INBOX"')
-        found = (await client.command("UID FETCH 1:* (BODY.PEEK[])"))[1::3]
+        found = await client.literals("UID FETCH 1:* (BODY.PEEK[])")
         client.close()
         return found
 

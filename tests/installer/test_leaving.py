@@ -1,13 +1,19 @@
 """Leaving at any page, faults of our own, narrow windows, no colours, the other theme."""
 
 import asyncio
+import threading
 from pathlib import Path
+from threading import Event
 
 import pytest
+from textual._context import NoActiveAppError
+from textual.message import Message
+from textual.message_pump import MessagePump
 from textual.widgets import Input
 
 from chatmail import api
 from installer.wizard.journey import Step
+from installer.wizard.work import Work
 from tests.support.screen_snapshot import Snapshots
 from tests.support.wizard_door import FakeDoor
 from tests.support.wizard_pilot import LARGE, NARROW, SMALL, look, seen, shows, wizard_at
@@ -43,6 +49,28 @@ async def test_ctrl_c_twice_leaves_every_page(step: Step) -> None:
     async with wizard_at(step, FakeDoor()) as (app, pilot):
         await pilot.press("ctrl+c", "ctrl+c")
     assert app.return_value == 0 and app.farewell is not None
+
+
+async def test_what_comes_after_leaving_meets_nobody_and_harms_nothing() -> None:
+    async with wizard_at(Step.DOMAIN, FakeDoor()) as (app, pilot):
+        await pilot.press("ctrl+c", "ctrl+c")
+    app._handle_exception(ValueError("a page that is being taken apart"))
+    assert app.bug is None and app.return_value == 0
+
+
+def test_a_worker_whose_page_is_gone_ends_quietly() -> None:
+    asked = Event()
+
+    class Gone(MessagePump):
+        def post_message(self, message: Message) -> bool:
+            asked.set()
+            raise NoActiveAppError
+
+    Work(FakeDoor()).look(Gone(), api.PreflightOptions())
+    assert asked.wait(10)
+    for thread in threading.enumerate():
+        if thread.name == "wizard-work":
+            thread.join(10)
 
 
 async def test_a_bug_of_ours_gives_the_terminal_back_and_is_handed_on() -> None:

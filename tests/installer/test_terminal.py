@@ -112,7 +112,7 @@ def test_screens_open_on_a_terminal_and_ctrl_c_gives_it_back(command: tuple[str,
         opened.type(b"\x03")
         opened.wait_for("Leave the installer?")
         opened.type(b"y")
-        assert opened.end() == 0
+        assert opened.end() == 0, opened.seen.decode(errors="replace")
         last = opened.seen.rpartition(b"\x1b[?1049l")[2].decode()
         assert "Nothing was changed on this machine." in last and "starts again" in last
 
@@ -128,7 +128,7 @@ def test_lines_of_text_where_the_terminal_can_do_no_more_or_the_operator_wants_t
         opened.wait_for("Run: sudo ")
         opened.wait_for("Look again? [Y/n]")
         opened.type(b"\x04")
-        assert opened.end() == 0
+        assert opened.end() == 0, opened.seen.decode(errors="replace")
         assert b"Nothing was changed on this machine." in opened.seen and b"\x1b" not in opened.seen
 
 

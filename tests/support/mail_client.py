@@ -8,6 +8,7 @@ import base64
 import re
 import ssl
 from dataclasses import dataclass
+from itertools import pairwise
 from time import perf_counter
 from typing import Self
 
@@ -127,6 +128,11 @@ class ImapClient:
                 parts.append(await self.reader.readexactly(int(literal[1])))
                 line = await self.line()
                 parts.append(line)
+
+    async def literals(self, text: str) -> list[bytes]:
+        """The literals of what a command returns, whatever else the server has to say meanwhile."""
+        parts = await self.command(text)
+        return [after for before, after in pairwise(parts) if re.search(rb"\{\d+\}\r\n$", before)]
 
     async def login(self, address: str, password: str) -> None:
         """LOGIN with quoted strings."""
