@@ -12,7 +12,7 @@ import os
 import platform
 import resource
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 from functools import cache
@@ -201,32 +201,28 @@ class Supervisor:
             challenge=board.tls_context,
         )
         control = ControlService(socket_path(self._config), commands)
+        sockets, stop = listeners.sockets, self._stop
+        await self._until_stopped(
+            http.run(sockets("http"), stop),
+            mx.run(sockets("smtp"), contexts.mail, stop),
+            submission.run(
+                submission=sockets("submission"), submissions=sockets("submissions"), context=contexts.mail, stop=stop
+            ),
+            imap.run(imap=sockets("imap"), imaps=sockets("imaps"), context=contexts.mail, stop=stop),
+            multiplexer.run(sockets("https"), stop),
+            certificates.run(stop),
+            delivery.run(stop),
+            expiry.run(stop),
+            *([notifier.run(stop)] if notifier is not None else []),
+            control.run(stop),
+            *observation.services(stop),
+            self._keep_watchdog_quiet(),
+        )
+
+    async def _until_stopped(self, *services: Coroutine[None, None, None]) -> None:
+        """Run them side by side until a signal comes, and end them in order."""
         async with asyncio.TaskGroup() as group:
-            running = (
-                http.run(listeners.sockets("http"), self._stop),
-                mx.run(listeners.sockets("smtp"), contexts.mail, self._stop),
-                submission.run(
-                    submission=listeners.sockets("submission"),
-                    submissions=listeners.sockets("submissions"),
-                    context=contexts.mail,
-                    stop=self._stop,
-                ),
-                imap.run(
-                    imap=listeners.sockets("imap"),
-                    imaps=listeners.sockets("imaps"),
-                    context=contexts.mail,
-                    stop=self._stop,
-                ),
-                multiplexer.run(listeners.sockets("https"), self._stop),
-                certificates.run(self._stop),
-                delivery.run(self._stop),
-                expiry.run(self._stop),
-                *([notifier.run(self._stop)] if notifier is not None else []),
-                control.run(self._stop),
-                *observation.services(self._stop),
-                self._keep_watchdog_quiet(),
-            )
-            self._services = [group.create_task(service) for service in running]
+            self._services = [group.create_task(service) for service in services]
             self._report_ready()
             await self._stop.wait()
             self._manager.stopping()
