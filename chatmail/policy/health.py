@@ -15,6 +15,8 @@ from chatmail.status_snapshot import Health, HealthLevel, HealthReason, StatusSn
 MIB: Final = 1 << 20
 DISK_FULL_BYTES: Final = 32 * MIB
 """Less than this is as good as nothing: the database alone grows by pieces of some megabytes."""
+REFUSED_SECONDS: Final = 60.0
+"""How long the disk's refusal says more than its free bytes, which know no quota and no number of files."""
 DISK_LOW_SHARE: Final = 0.05
 DISK_LOW_BYTES: Final = 5 * 1024 * MIB
 """A disk is low on space if it is below both."""
@@ -64,8 +66,17 @@ def _disk(snapshot: StatusSnapshot, _limits: HealthLimits) -> Iterator[HealthRea
     free = f"{machine.disk_free_bytes / MIB:,.0f} MiB"
     remedy = "Make some space on the disk of the data folder; mail is taken again by itself."
     is_known = machine.disk_total_bytes > 0
-    if (is_known and machine.disk_free_bytes < DISK_FULL_BYTES) or error.startswith("no space left"):
+    was_refused, at = error.startswith("no space left"), snapshot.store.last_error_at
+    just_now = was_refused and at is not None and (snapshot.taken_at - at).total_seconds() < REFUSED_SECONDS
+    if (is_known and machine.disk_free_bytes < DISK_FULL_BYTES) or just_now:
         yield _broken("disk_full", f"The disk is full ({free} left): mail is refused until there is space.", remedy)
+    elif was_refused:
+        # Space was made, and no message has come since to show it; or what is short is not counted in bytes.
+        yield _degraded(
+            "disk_was_full",
+            f"The disk refused mail minutes ago; {free} are free now, which the next message will show.",
+            "If you made no space: see whether a quota or the number of files is used up (df -i).",
+        )
     elif error:
         yield _broken(
             "store_failed",

@@ -71,10 +71,16 @@ def test_what_is_only_recommended_in_the_dns_or_not_known_yet_troubles_nobody(dn
     [
         ({"machine": MachineState(10 << 20, 100 * GIB)}, "disk_full", HealthLevel.BROKEN, "10 MiB left"),
         (
-            {"store": StoreState(last_error="no space left: database or disk is full")},
+            {"store": StoreState(last_error="no space left: database or disk is full", last_error_at=NOW)},
             "disk_full",
             HealthLevel.BROKEN,
             "mail is refused",
+        ),
+        (
+            {"store": StoreState(last_error="no space left: disk is full", last_error_at=NOW - timedelta(minutes=2))},
+            "disk_was_full",
+            HealthLevel.DEGRADED,
+            "40,960 MiB are free now",
         ),
         ({"store": StoreState(last_error="storage failed: disk I/O error")}, "store_failed", HealthLevel.BROKEN, "I/O"),
         ({"machine": MachineState(2 * GIB, 100 * GIB)}, "disk_low", HealthLevel.DEGRADED, "nearly full: 2,048 MiB"),
