@@ -15,23 +15,26 @@ from tempfile import TemporaryDirectory
 
 import uvloop
 
-from chatmail.storage.store import Store
-from tests.bench.bench_expiry import fill, show
+from tests.bench.filled_store import filled_store
 from tests.bench.own_relay import own_relay, target_of
 from tests.bench.target import Target
 from tests.support.mail_client import ImapClient, SmtpClient
 from tests.support.messages import encrypted_message
 from tests.support.relay import ServedRelay
 
+ACCOUNTS = 1000
 PROBE_EVERY_SECONDS = 0.02
+
+
+def show(name: str, value: float, unit: str) -> None:
+    """One figure."""
+    print(f"{name:<58} {value:>12,.1f} {unit}", flush=True)
 
 
 async def fill_in(data_dir: Path, messages: int) -> None:
     """Write the store that the server will find."""
-    store = await Store.open(data_dir, max_mailbox_size_bytes=1 << 50, queues_push=True)
     started = time.perf_counter()
-    await fill(store, messages)
-    await store.close()
+    await filled_store(data_dir, "example.org", accounts=ACCOUNTS, messages=messages, days_old=30)
     show(f"{messages:,} messages filled in", time.perf_counter() - started, "s")
 
 
