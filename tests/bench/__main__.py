@@ -106,7 +106,9 @@ class Bench:
     async def _run_once(self, stack: ExitStack, *, is_first: bool) -> None:
         targets = await asyncio.to_thread(self._start, stack)
         if "stock" in self._options.against and self._wants("throughput"):
-            self._note("stock aiosmtpd", await calibrate(messages=_at_least(2000, self._options.share)))
+            self._note(
+                "stock aiosmtpd", await calibrate(self._options.pyz, messages=_at_least(2000, self._options.share))
+            )
         for name, measure in MEASURES.items():
             for server, target in targets.items() if self._wants(name) else ():
                 try:
