@@ -42,6 +42,14 @@ def main() -> None:
     importlib.import_module("chatmail.__main__").main()
 
 
+def main_until_interrupted() -> None:
+    """The same; Ctrl-C before there is anybody else to hear it ends it without a traceback."""
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
 def unpacked_packages(archive: Path) -> Path:
     """The packages in the cache, unpacked by this start or an earlier one. Raises `CannotStart`."""
     with zipfile.ZipFile(archive) as packed:
@@ -213,4 +221,4 @@ def extract(packed: zipfile.ZipFile, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main_until_interrupted()

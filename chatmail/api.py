@@ -182,6 +182,7 @@ __all__ = [
     "firewall_commands",
     "install",
     "installed_state",
+    "invite",
     "is_propagating",
     "left_behind",
     "list_queue",
@@ -349,6 +350,11 @@ def set_registration(server: RunningServer, mode: str) -> str:
     """`open`, `invite` or `closed` from now on; the mode in force."""
     words = {"open": "open", "invite": "invite-only", "closed": "close"}
     return str(_command(server, f"registration {words[mode]}")["registration"])
+
+
+def invite(server: RunningServer) -> str:
+    """Make an invitation for one account; its link."""
+    return str(_command(server, "registration invite", uses=1)["link"])
 
 
 def run_expiry(server: RunningServer, on_progress: Callable[[str], None] = lambda _text: None) -> dict[str, Any]:

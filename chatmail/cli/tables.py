@@ -4,6 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+_TITLES = {
+    "message_bytes": "size of the messages",
+    "account_bytes": "size of the accounts",
+    "database_bytes_before": "size of the database before",
+    "database_bytes": "size of the database now",
+}
+"""Where the name of a value without its unit would not say that it is a size."""
 
 
 def as_text(answer: Any) -> str:  # noqa: ANN401 — JSON
@@ -22,7 +29,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _title(name: str) -> str:
-    return name.removesuffix("_bytes").replace("_", " ")
+    return _TITLES.get(name) or name.removesuffix("_bytes").replace("_", " ")
 
 
 def _shown(name: str, value: object) -> str:
@@ -32,7 +39,7 @@ def _shown(name: str, value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
-    return size_text(value) if name.endswith("_bytes") and isinstance(value, int) else _printable(str(value))
+    return size_text(value) if "bytes" in name.split("_") and isinstance(value, int) else _printable(str(value))
 
 
 def _printable(text: str) -> str:

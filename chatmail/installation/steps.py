@@ -303,8 +303,8 @@ def _start(run: _Run) -> bool:
 
 
 def last_log_lines(host: Host, count: int = LOG_LINES) -> tuple[str, ...]:
-    """The last lines the server wrote."""
-    tail = ["-n", str(count), "-o", "cat", "--no-pager", "-q"]
+    """The last lines the server wrote, each with its time; the machine's own name is left out."""
+    tail = ["-n", str(count), "-o", "short", "--no-hostname", "--no-pager", "-q"]
     log = host.run(["journalctl", f"--namespace={LOG_NAMESPACE}", "-u", UNIT, *tail]).out
     return tuple(line for line in log.splitlines() if line.strip())
 

@@ -9,12 +9,13 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from chatmail.api import OperatorError
-from installer.dashboard import terminal
+from installer.dashboard import commands, terminal
 from installer.dashboard.commands import Command
 from installer.dashboard.messages import (
     AccountRead,
     CommandDone,
     CommandProgress,
+    InvitationMade,
     ItemsRead,
     LineBroken,
     LogRead,
@@ -34,9 +35,10 @@ from installer.dashboard.screens.queue import QueuePage
 from installer.dashboard.screens.window import Window
 from installer.dashboard.source import ServerSource, Source
 from installer.dashboard.widgets.tab_bar import TabBar
-from installer.dashboard.work import Clock, MonotonicClock, Watch, read_account, read_items, run_command
+from installer.dashboard.work import Clock, MonotonicClock, Watch, invite, read_account, read_items, run_command
 from installer.themed_app import ThemedApp
 from installer.widgets.confirmation import ConfirmationModal
+from installer.widgets.qr_code import QrScreen
 
 PAGES: Final[tuple[type[Page], ...]] = (
     OverviewPage, QueuePage, FederationPage, AccountsPage, CertificatePage, LogPage,
@@ -169,13 +171,32 @@ class Dashboard(ThemedApp):
         """Ask what is known of an account; `AccountRead` comes of it."""
         read_account(self.source, address, self.post_message)
 
-    def sign_up_link(self) -> str:
-        """The link, or nothing and a word on why."""
+    def sign_up(self, registration: str) -> None:
+        """The code for everybody; where people are invited one for a new invitation, and none where it is closed."""
+        if registration == "closed":
+            return self.notify("Registration is closed: no code gives an account. G opens it.", severity="warning")
+        if registration == "invite":
+            question = ConfirmationModal("Invite", commands.INVITE_QUESTION, yes="Invite", no="Cancel")
+            return self._push_question(question)
         try:
-            return self.source.sign_up_link()
+            self.push_screen(QrScreen(self.source.sign_up_link()))
         except OperatorError as error:
             self.notify(str(error), severity="error", markup=False)
-            return ""
+
+    def _push_question(self, question: ConfirmationModal) -> None:
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._invite()
+
+        self.push_screen(question, answered)
+
+    @work(thread=True, group="commands")
+    def _invite(self) -> None:
+        invite(self.source, self.post_message)
+
+    @on(InvitationMade)
+    def _invitation_made(self, message: InvitationMade) -> None:
+        self.push_screen(QrScreen(message.link))
 
     @on(CommandProgress)
     def _command_progress(self, message: CommandProgress) -> None:

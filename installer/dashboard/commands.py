@@ -11,6 +11,7 @@ from chatmail.api import AccountCounts
 from installer.dashboard import wording
 from installer.dashboard.source import Progress, Source, Waiting
 
+INVITE_QUESTION: Final = "New accounts are for invited people. Make an invitation for one account?"
 _MODES: Final = {"open": "open to everybody", "invite": "by invitation only", "closed": "closed"}
 
 

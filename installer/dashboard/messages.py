@@ -62,6 +62,13 @@ class AccountRead(Message):
 
 
 @dataclass
+class InvitationMade(Message):
+    """The link of a new invitation."""
+
+    link: str
+
+
+@dataclass
 class CommandProgress(Message):
     """How far a command is."""
 

@@ -60,6 +60,9 @@ class Source(Protocol):
     def set_registration(self, mode: str) -> str:
         """`open`, `invite` or `closed`; the mode in force."""
 
+    def invite(self) -> str:
+        """Make an invitation for one account; its link."""
+
     def run_expiry(self, on_progress: Progress) -> dict[str, Any]:
         """Remove what is over its time, as `expire --json` prints it."""
 
@@ -125,6 +128,10 @@ class ServerSource:
     def set_registration(self, mode: str) -> str:
         """For root."""
         return api.set_registration(self._server, mode)
+
+    def invite(self) -> str:
+        """For root."""
+        return api.invite(self._server)
 
     def run_expiry(self, on_progress: Progress) -> dict[str, Any]:
         """For root."""

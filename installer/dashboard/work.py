@@ -16,6 +16,7 @@ from installer.dashboard.messages import (
     AccountRead,
     CommandDone,
     CommandProgress,
+    InvitationMade,
     ItemsRead,
     LineBroken,
     LogRead,
@@ -131,6 +132,14 @@ def read_account(source: Source, address: str, post: Post) -> None:
         post(AccountRead(address, source.find_account(address)))
     except OperatorError as error:
         post(AccountRead(address, {}, str(error)))
+
+
+def invite(source: Source, post: Post) -> None:
+    """Post the link of a new invitation."""
+    try:
+        post(InvitationMade(source.invite()))
+    except OperatorError as error:
+        post(CommandDone("Invite", str(error), failed=True))
 
 
 def run_command(source: Source, command: Command, post: Post) -> None:

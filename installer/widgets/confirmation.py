@@ -32,7 +32,11 @@ class ConfirmationModal(ModalScreen[bool]):
     ConfirmationModal Static { height: auto; margin-bottom: 1; }
     ConfirmationModal Horizontal { height: auto; align-horizontal: right; }
     ConfirmationModal Button { margin-left: 2; min-width: 8; }
+    ConfirmationModal.-narrow > Vertical { padding: 1 1; }
+    ConfirmationModal.-narrow Horizontal { layout: vertical; align-horizontal: left; }
+    ConfirmationModal.-narrow Button { margin-left: 0; }
     """
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (64, "-medium")]  # noqa: RUF012 — as Textual has it
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "answer(False)", "No", show=False),

@@ -1,6 +1,7 @@
 """The wizard's App: keeps the journey, shows its pages, and asks before it is left. And the door to it."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from threading import Event
 from typing import ClassVar
 
@@ -183,9 +184,25 @@ class WizardApp(ThemedApp):
 def run_wizard(preset: Mapping[str, object], *, outside: str | None) -> int:
     """Show the screens until the operator leaves; returns the exit code. Raises what was a bug of ours."""
     app = WizardApp(preset, outside=outside)
-    code = app.run()
+    code = None
+    with suppress(KeyboardInterrupt):
+        # Ctrl-C before the terminal is ours comes as a signal, not as a key.
+        code = app.run()
     if app.bug is not None:
         raise app.bug
-    if app.farewell is not None:
-        print("\n".join(app.farewell.lines()))
-    return code or 0
+    said = app.farewell or untouched(app.door)
+    print("\n".join(said.lines()))
+    return INTERRUPTED if code is None else code
+
+
+def untouched(door: Door) -> Farewell:
+    """What is said when it was left before the first page was there."""
+    return farewell(
+        Step.WELCOME,
+        kept=False,
+        installing=False,
+        installed=False,
+        certificate_missing=False,
+        command=door.start_command(),
+        program=door.start_command(arguments=False),
+    )

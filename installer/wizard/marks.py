@@ -77,9 +77,8 @@ def preflight_row(check: api.PreflightCheck) -> Row:
 
 
 def doctor_row(check: api.DoctorCheck) -> Row:
-    """A check of the running server: its name begins the sentence; with the time where one was measured."""
-    took = "" if check.seconds is None else f" ({check.seconds * 1000:.0f} ms)"
-    return Row(_DOCTOR[check.state], "", f"{check.name}: {check.sentence}{took}", check.remedy)
+    """A check of the running server: its name begins the sentence."""
+    return Row(_DOCTOR[check.state], "", f"{check.name}: {check.sentence}", check.remedy)
 
 
 def step_row(report: api.StepReport) -> Row:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from chatmail import api
 from installer.wizard.journey import Step
+from tests.support.qr_reader import read_code
 from tests.support.screen_snapshot import Snapshots
 from tests.support.wizard_door import FakeDoor, badly_tested
 from tests.support.wizard_pilot import LARGE, NARROW, SMALL, look, seen, shows, wizard_at
@@ -35,15 +36,29 @@ async def test_what_failed_comes_first_with_its_remedy_and_can_be_tested_again()
         await shows(pilot, "All 12 tests passed.")
 
 
-async def test_the_code_stands_alone_on_a_key() -> None:
+async def test_the_code_stands_alone_on_a_key(tmp_path: Path) -> None:
     async with wizard_at(Step.DONE, FakeDoor(), size=NARROW) as (app, pilot):
-        await shows(pilot, "All 12 tests passed.")
+        await shows(pilot, "All 12 tests passed.", "Press Q for a code to scan")
         await pilot.press("q")
         await shows(pilot, "▄▄▄▄▄")
-        await look(SNAPSHOTS, pilot, "code", NARROW)
+        assert read_code(seen(app), tmp_path) == "dcaccount:https://chat.example.net/new"
+        await look(SNAPSHOTS, pilot, "code", SMALL, NARROW)
         await pilot.press("escape")
         await shows(pilot, "All 12 tests passed.")
         assert app.present_step() is Step.DONE
+
+
+async def test_a_code_that_has_no_room_beside_the_rest_is_not_cut_but_shown_on_a_key(tmp_path: Path) -> None:
+    name = f"{'long-' * 6}name.of-a-server.example.net"
+    async with wizard_at(Step.DONE, FakeDoor(), mail_domain=name) as (app, pilot):
+        await shows(pilot, "All 12 tests passed.", "Press Q for a code to scan", "Q Code")
+        assert "▄▄▄▄▄" not in seen(app)
+        await pilot.press("q")
+        await shows(pilot, "▄▄▄▄▄")
+        assert read_code(seen(app), tmp_path) == f"dcaccount:https://{name}/new"
+        await pilot.press("escape")
+        await pilot.resize_terminal(*LARGE)
+        await shows(pilot, "Scan this with Delta Chat", "▄▄▄▄▄")
 
 
 async def test_where_not_everybody_may_have_an_account_there_is_no_code_but_a_word() -> None:

@@ -117,6 +117,15 @@ def test_screens_open_on_a_terminal_and_ctrl_c_gives_it_back(command: tuple[str,
         assert "Nothing was changed on this machine." in last and "starts again" in last
 
 
+def test_ctrl_c_before_the_first_page_is_heard_also_where_it_comes_as_a_signal_still() -> None:
+    with terminal(chatmail_command(*INSTALL), TERM="xterm-256color") as opened:
+        opened.wait_for("\x1b[?1049h")
+        opened.process.send_signal(signal.SIGINT)
+        assert opened.end() == 130, opened.seen.decode(errors="replace")
+        last = opened.seen.rpartition(b"\x1b[?1049l")[2].decode()
+        assert "Nothing was changed on this machine." in last and "starts again" in last
+
+
 @pytest.mark.parametrize("environment", [{"TERM": "dumb"}, {"TERM": "xterm", "PLAIN": "--plain"}], ids=str)
 def test_lines_of_text_where_the_terminal_can_do_no_more_or_the_operator_wants_them(
     environment: dict[str, str],

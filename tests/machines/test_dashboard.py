@@ -18,10 +18,11 @@ from tests.bench.target import Login, Target
 from tests.bench.throughput import throughput
 from tests.machines.machine import Machine, ssh_key
 from tests.machines.people import chat, two_phones
-from tests.machines.terminal import PATIENCE_SECONDS, Terminal, terminal
+from tests.machines.terminal import Terminal, terminal
 from tests.machines.test_internet import DOMAIN, FILE, INSTALL
 from tests.machines.world import ZONE, World, world
 from tests.support.messages import encrypted_message
+from tests.support.tmux import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.machines, pytest.mark.timeout(1500)]
 DEAD = f"dead.{ZONE}"

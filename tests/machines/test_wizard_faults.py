@@ -25,7 +25,7 @@ FILE = f"/home/{ADMINISTRATOR}/chatmail.pyz"
 @pytest.fixture(scope="module")
 def around(pyz: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A server on which each test leaves nothing behind."""
-    with world(tmp_path_factory.mktemp("world"), "mfaults", "bookworm") as one:
+    with world(tmp_path_factory.mktemp("world"), "mtrouble", "bookworm") as one:
         one.machine.put(pyz, FILE)
         yield one
 
@@ -34,7 +34,7 @@ def around(pyz: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worl
 def _clean(around: World) -> Iterator[None]:
     around.publish("")
     yield
-    around.authority.mood = None
+    around.authority.mood, around.authority.rewrite = None, unchanged
     around.machine.run("python3", FILE, "uninstall", "--yes", "--remove-data")
 
 
@@ -51,6 +51,10 @@ def seat(around: World, request: pytest.FixtureRequest, tmp_path: Path) -> Itera
 def walk(around: World, seat: Terminal) -> Walk:
     """Somebody with a domain."""
     return Walk(seat, around, DOMAIN)
+
+
+def unchanged(_path: str, _document: dict[str, Any]) -> None:
+    """What the authority says is passed on."""
 
 
 def trying_out(around: World, seat: Terminal) -> Walk:
@@ -126,6 +130,55 @@ def test_whoever_is_interrupted_goes_on_where_he_was(
     seat.keep("the-rest-of-the-plan")
     walk.install()
     assert around.machine.must("systemctl", "is-active", "chatmail") == "active"
+
+
+@pytest.mark.parametrize("interrupt", [by_ctrl_c, by_a_lost_connection])
+def test_an_order_that_was_cut_off_is_placed_again(
+    around: World, seat: Terminal, walk: Walk, interrupt: Callable[[Walk], None]
+) -> None:
+    def never_proved(path: str, document: dict[str, Any]) -> None:
+        if path.startswith("/authZ/"):
+            document["status"] = "pending"
+
+    walk.begin()
+    walk.name()
+    walk.set()
+    walk.publish()
+    around.authority.rewrite = never_proved
+    walk.go_on(Step.CERTIFICATE)
+    seat.press("Enter")
+    seat.wait_for(r"working +Prove that the name is ours", 60)
+    seat.keep("ordering")
+    interrupt(walk)
+    around.authority.rewrite = unchanged
+    walk.begin()
+    seat.keep("back-from-ordering")
+    walk.certify()
+
+
+def test_a_line_lost_while_the_server_is_started_is_resumed(around: World, seat: Terminal) -> None:
+    walk = trying_out(around, seat)
+    seat.press("Enter")
+    seat.wait_for(r"working +Enable and start the server", 120)
+    by_a_lost_connection(walk)
+    walk.begin()
+    walk.go_on(Step.INSTALL)
+    seat.wait_for(shown(install.READY))
+    seat.keep("the-rest-of-the-plan")
+    walk.install()
+    assert around.machine.must("systemctl", "is-active", "chatmail") == "active"
+
+
+def test_a_line_lost_on_the_last_page_leaves_a_server_that_runs(around: World, seat: Terminal) -> None:
+    walk = trying_out(around, seat)
+    walk.install()
+    by_a_lost_connection(walk)
+    assert around.machine.must("systemctl", "is-active", "chatmail") == "active"
+    seat.run(COMMAND)
+    seat.wait_for("Messages per minute(?s:.)*q Quit")
+    seat.keep("the-same-command-opens-the-dashboard")
+    seat.press("q")
+    seat.wait_for(PROMPT)
 
 
 # --- the machine ----------------------------------------------------------------------------------------------------

@@ -91,9 +91,9 @@ def fine() -> StatusSnapshot:
         ),
         push=PushState(notifier="ok", device_tokens=702, delivered=51_220, gone=211),
         peers=(
-            PeerTraffic("nine.testrun.org", 40_112, 20, 3, 912 * MIB, 60_120, 12, 4, 1200 * MIB),
-            PeerTraffic("mehl.cloud", 9_120, 2, 0, 210 * MIB, 12_411, 0, 0, 300 * MIB),
-            PeerTraffic("tarpit.fun", 4_001, 0, 0, 80 * MIB, 3_812, 1, 0, 71 * MIB),
+            PeerTraffic("relay.example.com", 40_112, 20, 3, 912 * MIB, 60_120, 12, 4, 1200 * MIB),
+            PeerTraffic("mail.example.net", 9_120, 2, 0, 210 * MIB, 12_411, 0, 0, 300 * MIB),
+            PeerTraffic("chat.relay.example", 4_001, 0, 0, 80 * MIB, 3_812, 1, 0, 71 * MIB),
             PeerTraffic("a-rather-long-name-of-a-server.mail.example.net", 12, 0, 1, 2 * MIB, 7, 0, 0, MIB),
         ),
     )
@@ -169,7 +169,7 @@ def broken() -> StatusSnapshot:
         machine=replace(before.machine, disk_free_bytes=12 * MIB),
         store=replace(before.store, last_error="the disk is full", last_error_at=NOW - timedelta(seconds=40)),
         push=replace(before.push, notifier="failing", waiting=41, failed=112, failing_since=NOW - timedelta(minutes=20),
-                     last_error="no answer from notifications.delta.chat"),
+                     last_error="no answer from push.example.org"),
     )  # fmt: skip
 
 
@@ -212,9 +212,9 @@ OUTAGE: Final = Outage(
     "Mend what the last lines below say, then run: systemctl restart chatmail",
     unit_state="failed (exit-code) since Sat 2026-03-14 15:06:12 UTC",
     log_lines=(
-        "Mar 14 15:06:08 chat systemd[1]: Starting chatmail.service - chatmail relay...",
-        "Mar 14 15:06:12 chat chatmail[812]: port 25 is taken by postfix; stop it, or choose another",
-        "Mar 14 15:06:12 chat systemd[1]: chatmail.service: Main process exited, code=exited, status=1/FAILURE",
+        "Mar 14 15:06:08 systemd[1]: Starting chatmail.service - chatmail relay...",
+        "Mar 14 15:06:12 chatmail[812]: port 25 is taken by postfix; stop it, or choose another",
+        "Mar 14 15:06:12 systemd[1]: chatmail.service: Main process exited, code=exited, status=1/FAILURE",
     ),
 )
 
@@ -278,6 +278,10 @@ class FakeSource:
     def set_registration(self, mode: str) -> str:
         """So be it."""
         return self._answer("registration", mode, mode)
+
+    def invite(self) -> str:
+        """With a token as long as they are."""
+        return self._answer("invite", None, f"dcaccount:https://chat.example.org/new?t={'Zk3' * 7}A")
 
     def run_expiry(self, on_progress: Progress) -> dict[str, Any]:
         """A few go."""

@@ -88,7 +88,8 @@ def well_tested() -> list[DoctorCheck]:
         "open relay": "Mail for others is refused.",
     }
     checks = [DoctorCheck(name, DoctorState.OK, sentence) for name, sentence in said.items()]
-    return [*checks, DoctorCheck("message", DoctorState.OK, "An encrypted message arrived.", seconds=0.0123)]
+    message = "An encrypted message between two fresh accounts took 12 ms."
+    return [*checks, DoctorCheck("message", DoctorState.OK, message, seconds=0.0123)]
 
 
 def badly_tested() -> list[DoctorCheck]:

@@ -14,7 +14,6 @@ from textual.widgets import Footer, Static
 from installer.dashboard.commands import Command
 from installer.dashboard.moment import Moment, Outage
 from installer.dashboard.screens.reasons import ReasonsWindow
-from installer.dashboard.screens.sign_up import SignUpWindow
 from installer.dashboard.widgets.outage_panel import OutagePanel
 from installer.dashboard.widgets.panel import Panel
 from installer.dashboard.widgets.tab_bar import TabBar
@@ -114,6 +113,6 @@ class Page(Screen[None]):
             self.app.push_screen(ReasonsWindow(self.moment.snapshot.health))
 
     def action_sign_up(self) -> None:
-        """A link for phones."""
-        if link := self.dashboard.sign_up_link():
-            self.app.push_screen(SignUpWindow(link))
+        """A code for phones."""
+        moment = self.moment
+        self.dashboard.sign_up(moment.snapshot.accounts.registration if moment else "open")

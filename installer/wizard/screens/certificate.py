@@ -51,6 +51,9 @@ class CertificateScreen(StepScreen):
     CertificateScreen #hint { color: $text-muted; height: auto; }
     CertificateScreen #trouble { height: auto; margin-top: 1; padding: 0 1; border-left: thick $error; }
     CertificateScreen #progress { height: auto; max-height: 1fr; }
+    CertificateScreen.-narrow #progress { height: 1fr; min-height: 2; }
+    CertificateScreen.-narrow #lead { display: none; }
+    CertificateScreen.-narrow #title { margin-bottom: 1; }
     CertificateScreen.-narrow #fields { grid-size: 1; grid-columns: 1fr; }
     """
 
@@ -157,7 +160,7 @@ class CertificateScreen(StepScreen):
         self.wizard.work.obtain_certificate(self, self.journey.answers)
 
     def _show_order(self) -> None:
-        self.call_next(self.query_one(CheckList).replace, self._order.rows())
+        self.call_next(self.query_one(CheckList).replace, self._order.rows(), in_sight=self._order.at)
 
     @on(CertificateStepped)
     def _stepped(self, message: CertificateStepped) -> None:

@@ -10,6 +10,7 @@ from textual.widget import Widget
 from textual.widgets import Button, Static
 
 from chatmail import api
+from installer.widgets.qr_code import QrCode, QrScreen
 from installer.wizard.journey import Step
 from installer.wizard.marks import Mark, Row, doctor_row, worst_first
 from installer.wizard.messages import ServerChecked, ServerKnown
@@ -17,7 +18,9 @@ from installer.wizard.screens.step_screen import StepScreen
 from installer.wizard.texts import done as texts
 from installer.wizard.widgets.check_list import CheckList
 from installer.wizard.widgets.key_line import KeyHint
-from installer.wizard.widgets.qr_code import QrCode, QrScreen
+
+TOLD_COLUMNS = 28
+"""The least that what is told takes beside the code."""
 
 
 class DoneScreen(StepScreen):
@@ -32,16 +35,17 @@ class DoneScreen(StepScreen):
     DoneScreen #told { width: 1fr; height: 100%; margin-right: 2; }
     DoneScreen #give { height: auto; }
     DoneScreen #remember { height: auto; margin-bottom: 1; }
-    DoneScreen #code { width: auto; height: auto; }
+    DoneScreen #code { display: none; }
+    DoneScreen.-beside #code { display: block; }
     DoneScreen.-tall #page { padding: 0 2; }
-    DoneScreen.-roomy #page { padding: 1 8 0 8; }
+    DoneScreen.-tall.-narrow #page { padding: 0 1; }
+    DoneScreen.-tall.-wide #page { padding: 0 8; }
     DoneScreen.-tall #buttons { margin: 0; }
     DoneScreen.-tall StatusLine { margin: 0; }
     DoneScreen.-roomy StatusLine { margin: 1 0; }
     DoneScreen.-trouble.-tall #remember { display: none; }
     DoneScreen.-trouble.-roomy #remember { display: block; }
     DoneScreen.-narrow #columns { layout: vertical; overflow-y: auto; }
-    DoneScreen.-narrow #code { display: none; }
     DoneScreen.-narrow #told { margin-right: 0; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -60,16 +64,28 @@ class DoneScreen(StepScreen):
         self._link = api.sign_up_link(config) if open_to_all else ""
         with Horizontal(id="columns"):
             with Vertical(id="told"):
-                yield Static(self._give(config), id="give", markup=False)
+                yield Static(id="give", markup=False)
                 yield Static(_remember(), id="remember", markup=False)
                 yield CheckList(names=False, id="tests")
             if self._link:
                 yield QrCode(self._link, id="code")
 
-    def _give(self, config: api.Config) -> str:
+    def _give(self) -> str:
+        config = self.wizard.effective_config()
         first = f"{texts.PAGE}\n{api.web_address(config)}"
         closed = {"closed": texts.SCAN_CLOSED, "invite": texts.SCAN_INVITE}.get(config.accounts.registration)
-        return f"{first}\n{closed or texts.SCAN}\n"
+        return f"{first}\n{closed or (texts.SCAN if self.has_class('-beside') else texts.SCAN_ALONE)}\n"
+
+    def on_resize(self) -> None:
+        """Once it is known how much room there is."""
+        self.call_after_refresh(self._fit_code)
+
+    def _fit_code(self) -> None:
+        if self._link:
+            room, needs = self.query_one("#columns").size, self.query_one(QrCode).needs
+            self.set_class(room.height >= needs.height and room.width >= needs.width + TOLD_COLUMNS, "-beside")
+        self.query_one("#give", Static).update(self._give())
+        self.show_keys()
 
     def extra_buttons(self) -> Iterable[Button]:
         """The test can be made again."""
@@ -77,7 +93,10 @@ class DoneScreen(StepScreen):
 
     def keys(self) -> Sequence[KeyHint]:
         """The code, where there is one."""
-        return (KeyHint("Q", "Code alone", "screen.big_code"),) if self._link else ()
+        if not self._link:
+            return ()
+        beside = self.has_class("-beside")
+        return (KeyHint("Q", texts.CODE_ALONE if beside else texts.CODE, "screen.big_code", needed=not beside),)
 
     def on_mount(self) -> None:
         """Test at once."""
@@ -103,11 +122,11 @@ class DoneScreen(StepScreen):
     @on(ServerKnown)
     async def _known(self) -> None:
         mark, said = texts.summary(self._rows)
+        await self.query_one(CheckList).replace(worst_first(self._rows))
         self.query_one("#again", Button).disabled = False
         self.head(texts.TITLE_TROUBLE if mark is Mark.FAILED else texts.TITLE)
         self.say(mark, said)
         self.set_class(mark is Mark.FAILED, "-trouble")
-        await self.query_one(CheckList).replace(worst_first(self._rows))
 
     def work_stopped(self) -> None:
         """It can be tested again."""

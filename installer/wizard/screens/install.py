@@ -33,7 +33,8 @@ class InstallScreen(StepScreen):
     DEFAULT_CSS = """
     InstallScreen #trouble { height: auto; max-height: 60%; padding: 0 1; border-left: thick $error; overflow-y: auto; }
     InstallScreen #plan .name { width: 8; }
-    InstallScreen.-failed #progress { height: auto; max-height: 1fr; }
+    InstallScreen.-failed #progress { height: 1fr; min-height: 2; }
+    InstallScreen.-failed.-roomy #progress { height: auto; }
     """
 
     def __init__(self) -> None:

@@ -30,11 +30,9 @@ class SettingsScreen(StepScreen):
     SettingsScreen .field .unit { width: 6; margin-left: 1; color: $text-muted; }
     SettingsScreen .field Input { width: 12; }
     SettingsScreen .field.-text Input { width: 1fr; max-width: 48; }
-    SettingsScreen.-narrow .field { height: auto; layout: grid; grid-size: 2; grid-columns: 1fr 8; grid-rows: auto; }
-    SettingsScreen.-narrow .field Label { column-span: 2; width: 100%; }
-    SettingsScreen.-narrow .field .unit { column-span: 1; }
-    SettingsScreen.-narrow .field Choice { column-span: 2; }
-    SettingsScreen.-narrow .field Input { width: 100%; }
+    SettingsScreen.-narrow .field { height: auto; }
+    SettingsScreen.-narrow .field Label { width: 20; }
+    SettingsScreen.-narrow .field .unit { width: 4; }
     SettingsScreen #hint { height: auto; min-height: 3; max-height: 4; color: $text-muted; }
     """
 

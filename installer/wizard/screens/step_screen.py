@@ -31,12 +31,19 @@ class StepScreen(Screen[None]):
     VERTICAL_BREAKPOINTS = [(0, "-short"), (23, "-tall"), (32, "-roomy")]  # noqa: RUF012
     DEFAULT_CSS = """
     StepScreen { background: $background; }
-    StepScreen #page { height: 1fr; padding: 1 2 0 2; }
+    StepScreen #page { height: 1fr; padding: 1 2 0 2; overflow-y: auto; scrollbar-size-vertical: 1; }
     StepScreen #title { text-style: bold; color: $primary; height: auto; }
     StepScreen #lead { color: $text-muted; height: auto; margin-bottom: 1; }
     StepScreen #narrow { display: none; color: $text-muted; padding: 0 2; }
     StepScreen.-narrow #narrow { display: block; }
     StepScreen.-narrow #page { padding: 0 1; }
+    StepScreen.-narrow #narrow, StepScreen.-narrow KeyLine, StepScreen.-narrow StatusLine { padding: 0 1; }
+    StepScreen.-narrow CheckRow > .name { display: none; }
+    StepScreen.-narrow CheckRow > .mark { width: 10; }
+    StepScreen.-narrow Choice > Option { margin-bottom: 0; }
+    StepScreen.-narrow Choice > Option > .sentence { display: none; }
+    StepScreen.-narrow Choice > Option.-chosen > .sentence { display: block; }
+    StepScreen.-narrow Choice.-in-row { layout: vertical; height: auto; }
     StepScreen.-short #narrow, StepScreen.-short #lead { display: none; }
     StepScreen.-wide #page { padding: 1 8 0 8; }
     StepScreen.-wide StatusLine { padding: 0 8; }
@@ -47,6 +54,9 @@ class StepScreen(Screen[None]):
     StepScreen.-short #buttons { margin: 0; }
     StepScreen #buttons Button { margin-right: 2; }
     StepScreen #buttons .space { width: 1fr; height: 1; }
+    StepScreen.-narrow #buttons { padding: 0 1; }
+    StepScreen.-narrow #buttons Button { margin-right: 1; }
+    StepScreen.-narrow #buttons #next { margin-right: 0; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "proceed", show=False),
@@ -130,6 +140,8 @@ class StepScreen(Screen[None]):
         button.disabled = not allowed
         if label:
             button.label = label
+            # A button keeps the width of its first label otherwise.
+            button.refresh(layout=True)
         self.show_keys()
 
     def show_buttons(self, shown: bool) -> None:

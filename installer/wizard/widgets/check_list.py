@@ -50,8 +50,6 @@ class CheckList(VerticalScroll):
     CheckRow > .name { width: 17; color: $text-muted; }
     CheckRow > .told { width: 1fr; }
     CheckList.-nameless .name { display: none; }
-    .-narrow CheckRow > .name { display: none; }
-    .-narrow CheckRow > .mark { width: 10; }
     """
 
     def __init__(self, rows: Sequence[Row] = (), *, names: bool = True, id: str | None = None) -> None:
@@ -59,6 +57,7 @@ class CheckList(VerticalScroll):
         self._first = rows
         self.can_focus = True
         self._follows = False
+        self._newest: CheckRow | None = None
 
     def compose(self) -> ComposeResult:
         """What is known from the beginning."""
@@ -82,14 +81,27 @@ class CheckList(VerticalScroll):
 
     def show(self, number: int, row: Row) -> None:
         """Another state of row `number`, counted from 0; it comes into sight."""
-        found = list(self.query(CheckRow))[number]
+        found = self._newest = list(self.query(CheckRow))[number]
         found.show(row)
         found.scroll_visible(animate=False)
 
-    async def replace(self, rows: Iterable[Row]) -> None:
-        """Other rows, from the top."""
+    def on_resize(self) -> None:
+        """What has changed last stays in sight."""
+        self._show_newest()
+
+    def _show_newest(self) -> None:
+        if self._newest is not None and self._newest.is_attached:
+            self._newest.scroll_visible(animate=False)
+
+    async def replace(self, rows: Iterable[Row], *, in_sight: int = -1) -> None:
+        """Other rows, from the top; or so that row `in_sight` is among those that are seen."""
         self._follows = False
+        made = [CheckRow(row) for row in rows]
+        self._newest = made[in_sight] if 0 <= in_sight < len(made) else None
         with self.app.batch_update():
             await self.remove_children(CheckRow)
-            await self.mount_all(map(CheckRow, rows))
-        self.call_after_refresh(self.scroll_home, animate=False, immediate=True)
+            await self.mount_all(made)
+        if self._newest is None:
+            self.call_after_refresh(self.scroll_home, animate=False, immediate=True)
+        else:
+            self.call_after_refresh(self._show_newest)

@@ -55,7 +55,6 @@ class Choice(Widget, can_focus=True):
     Choice.-in-row > Option > .title { width: auto; }
     Choice.-in-row { layout: horizontal; height: 1; }
     Choice.-in-row > Option { width: auto; height: 1; margin-right: 3; }
-    .-narrow Choice.-in-row { layout: vertical; height: auto; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,left", "move(-1)", show=False),

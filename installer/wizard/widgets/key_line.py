@@ -38,7 +38,6 @@ class KeyLine(Static):
         link-style: none; link-color: $text-muted; link-background: transparent;
         link-style-hover: none; link-color-hover: $foreground; link-background-hover: $panel;
     }
-    .-narrow KeyLine { padding: 0 1; }
     """
 
     def __init__(self) -> None:
