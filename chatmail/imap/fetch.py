@@ -11,7 +11,7 @@ import binascii
 import quopri
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple, cast
 
 from chatmail.imap.bodystructure import body_structure
 from chatmail.imap.encoding import date_time
@@ -19,8 +19,8 @@ from chatmail.imap.envelope_structure import envelope_structure
 from chatmail.imap.fetch_items import BinarySection, BinarySize, BodySection, FetchAttribute, FetchItem, Partial
 from chatmail.imap.fetch_response import fetch_flags, fetch_literal, fetch_modseq, fetch_nil
 from chatmail.imap.part_tree import Part
-from chatmail.imap.sections import find_part, section_range, select_fields, select_fields_not
-from chatmail.mail.changes import MessageRecord
+from chatmail.imap.sections import fields_selector, find_part, other_fields_selector, section_range
+from chatmail.mail.changes import MessageRecord, SeqNum
 
 MAX_NESTED_HEADER_BYTES: Final = 1 << 20
 """Of the header of a nested message no more is searched for fields."""
@@ -35,8 +35,7 @@ class UnknownEncodingError(Exception):
     """A part cannot be decoded for BINARY: `NO [UNKNOWN-CTE]` (RFC 3516 §4.3)."""
 
 
-@dataclass(frozen=True, slots=True)
-class FetchedRecord:
+class FetchedRecord(NamedTuple):
     """One message, with as much of it as the plan asked for; `email_id` names its content (RFC 8474)."""
 
     record: MessageRecord
@@ -120,15 +119,25 @@ def _section(item: BodySection) -> _Encoder:
         case "TEXT":
             return _top_text(item, name)
     select, partial = _header_selection(item), item.partial
-    return lambda message: fetch_literal(name, _cut(select(message.header), partial))
+    if partial is not None:
+        return lambda message: fetch_literal(name, _cut(select(message.header), partial))
+    return _whole_selection(name, select)
+
+
+def _whole_selection(name: bytes, select: Callable[[bytes], bytes]) -> _Encoder:
+    def encode(message: FetchedRecord) -> bytes:
+        value = select(message.header)
+        return b"%b {%d}\r\n%b" % (name, len(value), value)
+
+    return encode
 
 
 def _header_selection(item: BodySection) -> Callable[[bytes], bytes]:
     match item.text:
         case "HEADER.FIELDS":
-            return lambda header: select_fields(header, item.fields)
+            return fields_selector(item.fields)
         case "HEADER.FIELDS.NOT":
-            return lambda header: select_fields_not(header, item.fields)
+            return other_fields_selector(item.fields)
     return bytes
 
 
@@ -203,7 +212,16 @@ def _decode_base64(value: bytes) -> bytes:
 class FetchPlan:
     """How to answer one FETCH."""
 
-    __slots__ = ("_encoders", "needs_body", "needs_header", "needs_parts", "sets_seen", "tells_flags", "tells_modseq")
+    __slots__ = (
+        "_encoders",
+        "needs_body",
+        "needs_email_id",
+        "needs_header",
+        "needs_parts",
+        "sets_seen",
+        "tells_flags",
+        "tells_modseq",
+    )
 
     def __init__(self, items: Iterable[FetchItem]) -> None:
         """`items` as asked for; items that come twice are answered once."""
@@ -212,6 +230,7 @@ class FetchPlan:
         self.sets_seen = any(_sets_seen(item) for item in unique)
         self.tells_flags = FetchAttribute.FLAGS in unique
         self.tells_modseq = FetchAttribute.MODSEQ in unique
+        self.needs_email_id = FetchAttribute.EMAILID in unique
         self.needs_parts = any(_needs_parts(item) for item in unique)
         self.needs_header = any(_needs_header(item) for item in unique)
         self.needs_body = self.needs_parts or any(_needs_body(item) for item in unique)
@@ -219,6 +238,11 @@ class FetchPlan:
     def items(self, message: FetchedRecord) -> list[Encoded]:
         """The items of one message. Raises `UnknownEncodingError`."""
         return [encode(message) for encode in self._encoders]
+
+    def response(self, seq_num: SeqNum, message: FetchedRecord) -> bytes:
+        """The whole response for one message, where the plan needs no body."""
+        items = cast(list[bytes], [encode(message) for encode in self._encoders])
+        return b"* %d FETCH (%b)\r\n" % (seq_num, b" ".join(items))
 
 
 def _encoder(item: FetchItem) -> _Encoder:

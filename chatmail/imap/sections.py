@@ -1,10 +1,11 @@
 """Which bytes a section of a message is. RFC 9051 §6.4.5.1 (`section-spec`), §6.4.5 (`HEADER.FIELDS`).
 
-`section_range` finds a section in the tree of parts as a range of the message; `select_fields` takes fields out of a
-header block. The fields are echoed byte for byte, in the order of the message.
+`section_range` finds a section in the tree of parts as a range of the message; `fields_selector` makes what takes
+fields out of a header block. The fields are echoed byte for byte, in the order of the message.
 """
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
@@ -12,6 +13,8 @@ from chatmail.imap.part_tree import Part
 
 MAX_ALTERNATIVES: Final = 40
 """Longer lists of names are looked up instead of being tried one after the other."""
+MAX_PATTERN_BYTES: Final = 1000
+"""Longer names too: patterns are remembered, by us and by `re`, and nobody may fill memory with theirs."""
 
 _FIELD: Final = re.compile(rb"(?m)^(([!-9;-~]++)[ \t]*+:[^\n]*+(?:\n[ \t][^\n]*+)*+\n?)")
 
@@ -23,18 +26,23 @@ def _named_fields(names: tuple[bytes, ...]) -> re.Pattern[bytes]:
     return re.compile(rb"(?im)^(?:" + alternatives + rb")[ \t]*+:[^\n]*+(?:\n[ \t][^\n]*+)*+\n?")
 
 
-def select_fields(header: bytes, names: tuple[bytes, ...]) -> bytes:
-    """Only the fields called `names`, in any case, and the empty line that ends a header block."""
-    if len(names) > MAX_ALTERNATIVES:
+def fields_selector(names: tuple[bytes, ...]) -> Callable[[bytes], bytes]:
+    """Takes from a header block only the fields called `names`, in any case, and the empty line that ends it."""
+    if len(names) > MAX_ALTERNATIVES or sum(map(len, names)) > MAX_PATTERN_BYTES:
         wanted = frozenset(name.lower() for name in names)
-        return _terminated(b"".join([text for text, name in _FIELD.findall(header) if name.lower() in wanted]))
-    return _terminated(b"".join(_named_fields(names).findall(header)))
+        return lambda header: _terminated(
+            b"".join([text for text, name in _FIELD.findall(header) if name.lower() in wanted])
+        )
+    find, join = _named_fields(names).findall, b"".join
+    return lambda header: _terminated(join(find(header)))
 
 
-def select_fields_not(header: bytes, names: tuple[bytes, ...]) -> bytes:
-    """All fields but those called `names`, and the empty line that ends a header block."""
+def other_fields_selector(names: tuple[bytes, ...]) -> Callable[[bytes], bytes]:
+    """Takes from a header block all fields but those called `names`, and the empty line that ends it."""
     excluded = frozenset(name.lower() for name in names)
-    return _terminated(b"".join([text for text, name in _FIELD.findall(header) if name.lower() not in excluded]))
+    return lambda header: _terminated(
+        b"".join([text for text, name in _FIELD.findall(header) if name.lower() not in excluded])
+    )
 
 
 def _terminated(fields: bytes) -> bytes:

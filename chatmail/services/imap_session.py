@@ -90,9 +90,9 @@ class ImapSession:
         state.is_busy = True
         try:
             response = await self._answer(tag, command)
-            if state.condstore:
+            if state.condstore and state.selected is not None:
                 # A client takes the highest MODSEQ it was told for the state it knows: nothing below may be untold.
-                await state.context.store.caught_up()
+                await state.context.store.caught_up(state.selected.mailbox.mailbox_id)
         except CommandRefused as refused:
             response = refused.response(tag)
         except StorageError as error:

@@ -93,18 +93,26 @@ async def _answer_batch(
             plan = FetchPlan((*items, *told))
     headers = await state.context.store.mailboxes.headers({r.body_id for r in records}) if plan.needs_header else {}
     account_id = state.require_account()
-    header_bytes = 0
+    tells_flags = plan.tells_flags and (plan.tells_modseq or not state.condstore)
+    view, output, header_bytes = selected.view, state.output, 0
     for number, record in enumerate(records, 1):
         header = headers.get(record.body_id, b"")
         header_bytes += len(header)
         if plan.needs_parts or number % _MESSAGES_PER_TURN == 0 or header_bytes > _HEADER_BYTES_PER_TURN:
             await asyncio.sleep(0)  # what comes from memory never waits: the others have their turn here
             header_bytes = 0
-        seq_num = selected.view.seq_num(record.uid)
-        if seq_num is not None and (header or not plan.needs_header):
-            await _answer(state, plan, seq_num, FetchedRecord(record, header, None, email_id(account_id, record)))
-            if plan.tells_flags and (plan.tells_modseq or not state.condstore):
-                selected.view.told_flags(record.uid, record.modseq)
+        seq_num = view.seq_num(record.uid)
+        if seq_num is None or (plan.needs_header and not header):
+            continue
+        message = FetchedRecord(record, header, None, email_id(account_id, record) if plan.needs_email_id else "")
+        if plan.needs_body:
+            await _answer(state, plan, seq_num, message)
+        else:
+            output.write(plan.response(seq_num, message))
+        if output.is_full:
+            await output.drain()
+        if tells_flags:
+            view.told_flags(record.uid, record.modseq)
 
 
 async def _mark_seen(
@@ -122,21 +130,16 @@ def email_id(account_id: AccountId, record: MessageRecord) -> str:
 
 
 async def _answer(state: SessionState, plan: FetchPlan, seq_num: SeqNum, message: FetchedRecord) -> None:
-    body: StoredBody | None = None
-    if plan.needs_body:
-        body = await state.context.store.mailboxes.body(message.record.body_id)
-        if body is None:
-            return
-        if plan.needs_parts:
-            parts = await _scan(body)
-            message = FetchedRecord(message.record, message.header, parts, message.email_id)
+    body = await state.context.store.mailboxes.body(message.record.body_id)
+    if body is None:
+        return
+    if plan.needs_parts:
+        message = message._replace(parts=await _scan(body))
     try:
         items = plan.items(message)
     except UnknownEncodingError:
         raise CommandRefused("A part has an unknown encoding", UNKNOWN_CTE) from None
     await _write(state, seq_num, items, body)
-    if state.output.is_full:
-        await state.output.drain()
 
 
 async def _scan(body: StoredBody) -> Part:
@@ -147,11 +150,8 @@ async def _scan(body: StoredBody) -> Part:
     return scanner.finish()
 
 
-async def _write(state: SessionState, seq_num: SeqNum, items: Sequence[Encoded], body: StoredBody | None) -> None:
+async def _write(state: SessionState, seq_num: SeqNum, items: Sequence[Encoded], body: StoredBody) -> None:
     write = state.output.write
-    if body is None:
-        write(b"* %d FETCH (%b)\r\n" % (seq_num, b" ".join([item for item in items if isinstance(item, bytes)])))
-        return
     # Values that are made from octets are made first: after the first byte of a response there is no way back.
     values = [await _made(body, item) if isinstance(item, BodyRange) else item for item in items]
     between = b"* %d FETCH (" % seq_num

@@ -387,6 +387,8 @@ class SmtpConnection(SMTP):
         reply = await self._receive(self._handler.handle_DATA(self.session, transaction))
         self._set_rset_state()
         await self._reply(reply)
+        # Behind it there may be whole messages already, each of which waits for the disk: nobody waits for those too.
+        await self._stream.flush()
         if reply.code < 300:
             self._errors = 0
 

@@ -89,9 +89,7 @@ class SmtpStream:
         """Bytes came in."""
         self._input = self._input[self._position :] + chunk if self._input else chunk
         self._position = 0
-        if len(self._input) > _INPUT_HIGH_BYTES and not self._reading_paused and self._transport is not None:
-            self._reading_paused = True
-            self._transport.pause_reading()
+        self._pause_if_full()
         self._wake()
 
     def feed_eof(self) -> None:
@@ -203,6 +201,12 @@ class SmtpStream:
     def unread(self, rest: bytes) -> None:
         """Put bytes back in front of the input."""
         self._input, self._position = rest + self._input[self._position :], 0
+        self._pause_if_full()
+
+    def _pause_if_full(self) -> None:
+        if len(self._input) > _INPUT_HIGH_BYTES and not self._reading_paused and self._transport is not None:
+            self._reading_paused = True
+            self._transport.pause_reading()
 
     def _consume(self, position: int) -> None:
         if position >= len(self._input):

@@ -40,6 +40,16 @@ class _RecentBytes:
             self._entries.move_to_end(number)
         return entry
 
+    def get_all(self, numbers: Iterable[int]) -> dict[int, bytes]:
+        entries, found = self._entries, {}
+        use = entries.move_to_end
+        for number in numbers:
+            entry = entries.get(number)
+            if entry is not None:
+                use(number)
+                found[number] = entry
+        return found
+
     def put(self, number: int, entry: bytes) -> None:
         self.drop(number)
         self._entries[number] = entry
@@ -64,9 +74,9 @@ class BodyCache:
         """The whole body."""
         return self._bodies.get(body_id)
 
-    def header(self, body_id: int) -> bytes | None:
-        """The header block."""
-        return self._headers.get(body_id)
+    def headers(self, body_ids: Iterable[int]) -> dict[int, bytes]:
+        """The header blocks that are here."""
+        return self._headers.get_all(body_ids)
 
     def put_body(self, body_id: int, body_bytes: bytes) -> None:
         """Remember a whole small body."""
@@ -203,15 +213,9 @@ class BodyReader:
     async def headers(self, body_ids: Collection[int]) -> Mapping[int, bytes]:
         """See `MailboxStore.headers`."""
         self._reader.require_open()
-        found: dict[int, bytes] = {}
-        missing: list[int] = []
-        for body_id in body_ids:
-            header_bytes = self._cache.header(body_id)
-            if header_bytes is None:
-                missing.append(body_id)
-            else:
-                found[body_id] = header_bytes
-        if missing:
+        found = self._cache.headers(body_ids)
+        if len(found) < len(body_ids):
+            missing = [body_id for body_id in body_ids if body_id not in found]
             loop = asyncio.get_running_loop()
             found.update(await loop.run_in_executor(self._thread, self._read_headers, missing))
         return found

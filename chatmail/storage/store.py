@@ -22,6 +22,7 @@ from typing import Final, Self
 
 from chatmail.errors import OperatorError
 from chatmail.mail.address import Address
+from chatmail.mail.changes import MailboxId
 from chatmail.storage.accounts import Accounts
 from chatmail.storage.bodies import BodyCache, BodyReader, BodyTable
 from chatmail.storage.broadcast import ChangeBroadcast
@@ -247,9 +248,9 @@ class Store:
         finally:
             reader.close()
 
-    async def caught_up(self) -> None:
-        """Return when whatever has been read by now has also been broadcast."""
-        await self._writer.caught_up()
+    async def caught_up(self, mailbox_id: MailboxId) -> None:
+        """Return when whatever of a mailbox has been read by now has also been broadcast."""
+        await self._writer.caught_up(mailbox_id)
 
     async def close(self) -> None:
         """Finish what is waiting, checkpoint and close."""

@@ -57,7 +57,10 @@ class Traffic:
 
     def _begin_flush(self) -> None:
         self._timer = None
-        self._flush = asyncio.get_running_loop().create_task(self._write())
+        if self._flush is None or self._flush.done():
+            self._flush = asyncio.get_running_loop().create_task(self._write())
+        else:  # a disk that hangs gets no second one: what comes meanwhile goes on being counted
+            self._timer = asyncio.get_running_loop().call_later(FLUSH_SECONDS, self._begin_flush)
 
     async def _write(self) -> None:
         waiting, self._waiting = self._waiting, {}

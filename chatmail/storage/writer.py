@@ -6,15 +6,18 @@ hear of a change before the caller that made it goes on. Meanwhile the next jobs
 
 Who runs what. Light jobs run in the event loop, some fifty microseconds each. Their COMMIT waits for the disk: where
 that is quick, as on today's SSDs, it happens in the event loop too; where one was slow, the next ones happen in the
-writer's thread, until another is tried. Heavy jobs, background work, checkpoints and whatever is tried again run in the
-thread as a whole. The reason is the interpreter's lock: a thread gives it up at each SQL statement, and beside an event
-loop that is busy it gets it back late. With whole transactions in the thread, a loop at full load let one message a
-second through; with only the COMMIT there, between one and a thousand. The connection is never used by both at once: it
-belongs to the thread from `_hand_over` until `_finished`.
+writer's thread, and all of them where the disk stays slow (`disk_pace.py`). Transactions are fewer and larger there:
+they wait a little for company, and take in light jobs over several turns of the event loop. Heavy jobs, background
+work, checkpoints and whatever is tried again run in the thread as a whole. The reason is the interpreter's lock: a
+thread gives it up at each SQL statement, and beside an event loop that is busy it gets it back late. With whole
+transactions in the thread, a loop at full load let one message a second through; with only the COMMIT there, between
+one and a thousand. The connection is never used by both at once: it belongs to the thread from `_hand_over` until
+`_finished`.
 
-A job that fails, fails alone: when one of them raises, or the whole transaction is lost (full disk, I/O error), nothing
-of it remains and each of its jobs is tried again in a transaction of its own. What can be done is done, the rest fails
-for its own caller, and the thread itself never ends by an error.
+A job that fails, fails alone: when one of them raises, nothing of its transaction remains, it is tried again by itself,
+and the others begin anew together. Where the COMMIT fails (full disk, I/O error), each of its jobs is tried again in a
+transaction of its own. What can be done is done, the rest fails for its own caller, and the thread itself never ends by
+an error.
 
 Work that nobody waits for is one function, `background`: a job asks for it by `Transaction.leave_work`, and it then
 gets every second turn, or all turns when nothing waits, until it says that it is done. Checkpoints come when nothing
@@ -28,13 +31,15 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from queue import SimpleQueue
 from typing import Final, TypeVar
 
 from chatmail.errors import StorageError
+from chatmail.mail.changes import MailboxId
 from chatmail.storage.broadcast import ChangeBroadcast
 from chatmail.storage.database import PAGE_BYTES
+from chatmail.storage.disk_pace import DiskPace
 from chatmail.storage.transaction import AnyJob, Job, Transaction, nothing
 
 log = logging.getLogger(__name__)
@@ -44,7 +49,7 @@ T = TypeVar("T")
 BATCH_JOBS: Final = 256
 """Jobs in one commit: bounds the wait of the first of them."""
 BATCH_SECONDS: Final = 0.004
-"""Light jobs begin no later than this in a batch: bounds how long the event loop does nothing else."""
+"""Light jobs begin no later than this in one turn of the event loop: bounds how long that does nothing else."""
 WAITING_JOBS: Final = 1024
 """Jobs accepted before callers wait for their turn to submit."""
 IDLE_SECONDS: Final = 0.25
@@ -54,10 +59,6 @@ IDLE_CHECKPOINT_BYTES: Final = 1 << 20
 WAL_LIMIT_BYTES: Final = 16 << 20
 """Beyond this the checkpoint no longer waits for a quiet moment. At 16 MiB it is hardly seen in the p99 of deliveries;
 at 64 MiB it doubles that."""
-QUICK_COMMIT_SECONDS: Final = 0.002
-"""A COMMIT that takes no longer may hold up the event loop: handing it to the thread costs it about as much."""
-SLOW_COMMITS: Final = 20
-"""After a COMMIT that took longer so many happen in the thread, then the disk is given another chance."""
 LOCKED_SECONDS: Final = 2.0
 """How long the thread waits when another program, a person's sqlite3 shell for instance, has the database locked."""
 
@@ -78,10 +79,13 @@ class Writer:
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[AnyJob] = deque()
         self._slots = asyncio.Semaphore(WAITING_JOBS)
-        self._handed_over = False
+        self._is_in_use = False
+        """A transaction is open, or the connection is the thread's."""
         self._untold: asyncio.Future[None] | None = None
         """While the thread commits: ends when the changes have been broadcast."""
-        self._commits_for_thread = 0
+        self._untold_mailboxes: frozenset[MailboxId] | None = None
+        """Whose changes those are; None where only the thread will know."""
+        self._pace = DiskPace()
         self._next_is_due = False
         self._used_at = 0.0
         self._idle_timer: asyncio.TimerHandle | None = None
@@ -120,9 +124,12 @@ class Writer:
         self._call_next()
         return await future
 
-    async def caught_up(self) -> None:
-        """Return when whatever a reader can see by now has been broadcast: the thread commits before the loop hears."""
-        if self._untold is not None:
+    async def caught_up(self, mailbox_id: MailboxId) -> None:
+        """Return when whatever a reader can see of a mailbox by now has been broadcast.
+
+        The thread commits before the event loop hears of it; what others commit meanwhile is not waited for.
+        """
+        if self._untold is not None and (self._untold_mailboxes is None or mailbox_id in self._untold_mailboxes):
             await asyncio.shield(self._untold)
 
     def require_open(self) -> None:
@@ -145,9 +152,13 @@ class Writer:
 
     def _call_next(self) -> None:
         # Not at once: what is submitted in the same turn of the event loop belongs to the same commit.
-        if not self._next_is_due and not self._handed_over:
+        if not self._next_is_due and not self._is_in_use:
             self._next_is_due = True
-            self._loop.call_soon(self._next)
+            gathering_seconds = self._pace.gathering_seconds
+            if gathering_seconds and len(self._waiting) < BATCH_JOBS:
+                self._loop.call_later(gathering_seconds, self._next)
+            else:
+                self._loop.call_soon(self._next)
 
     def _next(self) -> None:
         """Begin what is to be done next, if anything is."""
@@ -171,25 +182,38 @@ class Writer:
         if self._waiting[0].heavy:
             self._hand_over(self._each_alone, [self._waiting.popleft()])
             return
-        batch: list[AnyJob] = []
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            # Not even begun: what all wait for is the same.
+            batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), BATCH_JOBS))]
+            self._undo(batch, error)
+            self._hand_over(self._each_alone, batch)
+        else:
+            self._is_in_use = True
+            self._fill([])
+
+    def _fill(self, batch: list[AnyJob]) -> None:
+        """Run light jobs in the open transaction; where the disk is slow, go on in the next turns of the loop."""
         connection = self._connection
         until = time.monotonic() + BATCH_SECONDS
         try:
-            connection.execute("BEGIN IMMEDIATE")
             while self._waiting and not self._waiting[0].heavy and len(batch) < BATCH_JOBS:
                 batch.append(self._waiting.popleft())
                 batch[-1].attempt(connection)
                 if time.monotonic() > until:
+                    if self._pace.is_slow:
+                        self._loop.call_soon(self._fill, batch)
+                        return
                     break
         except Exception as error:
             self._undo(batch, error)
-            if not batch:  # not even begun: what all wait for is the same
-                batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), BATCH_JOBS))]
-            self._hand_over(self._each_alone, batch)
+            culprit = batch.pop()
+            self._waiting.extendleft(reversed(batch))
+            self._hand_over(self._each_alone, [culprit])
             return
-        if self._commits_for_thread > 0:
-            self._commits_for_thread -= 1
-            self._hand_over(self._commit, batch)
+        if self._pace.is_slow:
+            self._hand_over(self._commit, batch, _mailboxes_of(batch))
         else:
             self._commit_here(batch)
 
@@ -202,20 +226,25 @@ class Writer:
             self._hand_over(self._each_alone, batch)
             return
         self._used_at = self._loop.time()
-        if time.monotonic() - started > QUICK_COMMIT_SECONDS:
-            self._commits_for_thread = SLOW_COMMITS
+        self._pace.took_in_loop(time.monotonic() - started)
         self._note_committed(batch)
         self._finished(batch)
 
-    def _hand_over(self, task: Callable[[list[AnyJob]], None], batch: list[AnyJob]) -> None:
+    def _hand_over(
+        self,
+        task: Callable[[list[AnyJob]], None],
+        batch: list[AnyJob],
+        mailboxes: frozenset[MailboxId] | None = None,
+    ) -> None:
         """From now on the connection belongs to the thread, until that calls `_finished`."""
-        self._handed_over = True
+        self._is_in_use = True
         self._untold = self._loop.create_future() if batch else None
+        self._untold_mailboxes = mailboxes
         self._used_at = self._loop.time()
         self._tasks.put(lambda: task(batch))
 
     def _finished(self, batch: Sequence[AnyJob]) -> None:
-        self._handed_over = False
+        self._is_in_use = False
         for job in batch:
             if job.future is not None:
                 self._slots.release()
@@ -230,7 +259,7 @@ class Writer:
 
     def _idle(self) -> None:
         self._idle_timer = None
-        if self._handed_over or self._next_is_due:
+        if self._is_in_use or self._next_is_due:
             return
         if self._loop.time() - self._used_at >= IDLE_SECONDS:
             self._hand_over(self._checkpoint, [])
@@ -248,12 +277,15 @@ class Writer:
             self._loop.call_soon_threadsafe(self._finished, batch)
 
     def _commit(self, batch: list[AnyJob]) -> None:
+        started = time.monotonic()
         try:
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
             self._undo(batch, error)
             self._each_alone(batch)
         else:
+            # Nobody else looks at the pace while the connection is the thread's.
+            self._pace.took_in_thread(time.monotonic() - started)
             self._note_committed(batch)
             self._report(batch)
 
@@ -316,3 +348,10 @@ class Writer:
         self._tasks.put(None)
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._ended.set_result, None)
+
+
+def _mailboxes_of(batch: Iterable[AnyJob]) -> frozenset[MailboxId]:
+    """The mailboxes that jobs have changed in their open transaction."""
+    return frozenset(
+        changes.mailbox_id for job in batch if job.transaction is not None for changes in job.transaction.changes
+    )

@@ -25,6 +25,7 @@ from tests.bench.growth import growth
 from tests.bench.latency import latency, latency_under_load
 from tests.bench.logins import logins, reconnect_storm
 from tests.bench.mailbox import fetches, idle_memory, large_message, memory_at_rest
+from tests.bench.on_slow_disk import on_slow_disk
 from tests.bench.own_relay import own_relay, target_of
 from tests.bench.postfix_dovecot import PostfixDovecot
 from tests.bench.report import Report, compare
@@ -57,8 +58,8 @@ MEASURES: Final[dict[str, Measure]] = {
     "memory": lambda t, share: idle_memory(t, connections=_at_least(2000, share)),
     "storm": lambda t, share: reconnect_storm(t, clients=_at_least(2000, share)),
 }
-ONLY_OWN: Final = ("growth", "expiry")
-"""What needs a store filled beforehand, and so a relay started from the built file."""
+ONLY_OWN: Final = ("growth", "expiry", "slow-disk")
+"""What needs a relay of its own, started from the built file: on a store filled beforehand, or on a slow disk."""
 
 
 def arguments() -> argparse.Namespace:
@@ -120,6 +121,8 @@ class Bench:
                 self._note("chatmail", await growth(self._another))
             if self._wants("expiry"):
                 self._note("chatmail", await while_expiring(self._another))
+            if self._wants("slow-disk"):
+                self._note("chatmail", await on_slow_disk(self._another))
 
     def _start(self, stack: ExitStack) -> dict[str, Target]:
         options = self._options

@@ -223,6 +223,17 @@ async def test_a_message_in_the_same_write_as_data_is_message_and_what_follows_i
     assert handler.messages == [b"MAIL FROM:<x@y.z>\r\n", b"two\r\n"]
 
 
+async def test_a_message_is_answered_before_those_behind_it_are_stored(
+    peer: SmtpPeer, handler: RecordingHandler
+) -> None:
+    handler.may_finish.clear()
+    peer.send(BEGIN + b"one\r\n.\r\n" + BEGIN + b"two\r\n.\r\n")
+    assert await peer.codes(4) == [250, 250, 354, 250]
+    assert handler.messages == [b"one\r\n"]
+    handler.may_finish.set()
+    assert await peer.codes(4) == [250, 250, 354, 250]
+
+
 async def test_a_message_sent_behind_a_refused_data_is_never_read_as_commands(
     peer: SmtpPeer, handler: RecordingHandler
 ) -> None:

@@ -74,6 +74,19 @@ async def test_reading_pauses_while_much_is_waiting_and_resumes_when_it_is_used(
     assert wire.is_reading
 
 
+async def test_reading_stays_paused_while_much_was_put_back(stream: SmtpStream, wire: Wire) -> None:
+    """As for every message of a peer that sends one behind the other without waiting."""
+    stream.feed(b"x" * 300_000)
+    for _ in range(5):
+        chunk = await stream.read_chunk()
+        stream.unread(chunk[5_000:])
+        assert not wire.is_reading
+    while wire.is_reading is False:
+        chunk = await stream.read_chunk()
+        stream.unread(chunk[5_000:])
+    assert len(chunk) - 5_000 <= 256 * 1024
+
+
 async def test_replies_wait_for_the_end_of_the_batch_and_go_out_in_one_write(stream: SmtpStream, wire: Wire) -> None:
     for reply in ("250 one", "250 two"):
         await stream.push(reply)

@@ -154,5 +154,7 @@ def test_the_cache_holds_the_most_recent_within_its_bound(monkeypatch: pytest.Mo
     cache.put_body(5, b"x" * 10_000)
     assert [body_id for body_id in range(1, 6) if cache.body(body_id)] == []
     cache.put_header(1, b"header")
+    cache.put_header(2, b"another")
+    assert cache.headers([1, 2, 3]) == {1: b"header", 2: b"another"}
     cache.drop([1, 7])
-    assert cache.header(1) is None
+    assert cache.headers([1, 2]) == {2: b"another"}

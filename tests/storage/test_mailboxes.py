@@ -211,6 +211,19 @@ async def test_an_appended_message_keeps_its_flags_and_date(store: Store) -> Non
     assert message.saved_at > at
 
 
+async def test_records_are_those_asked_for_with_gaps_and_without(store: Store) -> None:
+    mailbox = await filled_inbox(store, 5)
+
+    async def found(*uids: int) -> list[int]:
+        return [record.uid for record in await store.mailboxes.records(mailbox.mailbox_id, list(map(Uid, uids)))]
+
+    assert await found() == []
+    assert await found(3) == [3]
+    assert await found(2, 3, 4) == [2, 3, 4]
+    assert await found(4, 2) == [2, 4]
+    assert await found(1, 2, 5, 6) == [1, 2, 5]
+
+
 async def test_dates_before_1970_survive(store: Store) -> None:
     mailbox = await find(store, "Sent")
     at = datetime(1965, 1, 1, tzinfo=UTC)

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -224,8 +225,9 @@ async def test_a_lock_that_stays_is_a_storage_error_for_all_who_wait_and_not_for
 async def test_after_a_slow_commit_the_next_ones_wait_for_the_disk_in_the_thread(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chatmail.storage.writer.QUICK_COMMIT_SECONDS", 0.0)
-    monkeypatch.setattr("chatmail.storage.writer.SLOW_COMMITS", 3)
+    monkeypatch.setattr("chatmail.storage.disk_pace.QUICK_COMMIT_SECONDS", 0.0)
+    monkeypatch.setattr("chatmail.storage.disk_pace.LOCK_SECONDS", 1000.0)
+    monkeypatch.setattr("chatmail.storage.disk_pace.JUDGED_COMMITS", 3)
     while desk.turns < 5:
         await desk.writer.submit(lambda transaction: None)
     threads: list[str] = []
@@ -243,7 +245,7 @@ async def test_after_a_slow_commit_the_next_ones_wait_for_the_disk_in_the_thread
 
 
 async def test_jobs_get_through_beside_an_event_loop_at_full_load(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chatmail.storage.writer.QUICK_COMMIT_SECONDS", 1.0)
+    monkeypatch.setattr("chatmail.storage.disk_pace.QUICK_COMMIT_SECONDS", 1.0)
 
     async def compute() -> None:
         while True:
@@ -264,7 +266,7 @@ async def test_jobs_get_through_beside_an_event_loop_at_full_load(desk: Desk, mo
 async def test_whoever_waits_to_be_caught_up_has_heard_of_all_that_can_be_read(desk: Desk) -> None:
     heard: list[MailboxChanges] = []
     desk.broadcast.subscribe(MAILBOX, heard.append)
-    await desk.writer.caught_up()
+    await desk.writer.caught_up(MAILBOX)
 
     def change(transaction: Transaction) -> None:
         transaction.insert("INSERT INTO numbers VALUES (1)")
@@ -273,6 +275,95 @@ async def test_whoever_waits_to_be_caught_up_has_heard_of_all_that_can_be_read(d
     submitted = asyncio.create_task(desk.writer.submit(change, heavy=True))
     while desk.numbers() != [1]:
         await asyncio.sleep(0)
-    await desk.writer.caught_up()
+    await desk.writer.caught_up(MAILBOX)
     assert len(heard) == 1
     await submitted
+
+
+class SlowDisk:
+    """Stands between a writer and its connection: a COMMIT waits in the thread until it may go on."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self.commits: list[str] = []
+        """`loop` or `thread`, for each."""
+        self.may_commit = threading.Semaphore(0)
+
+    def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:  # noqa: ANN401 — as sqlite3 has it
+        if sql == "COMMIT":
+            is_loop = threading.current_thread() is threading.main_thread()
+            self.commits.append("loop" if is_loop else "thread")
+            if not is_loop:
+                self.may_commit.acquire()
+        return self._connection.execute(sql, *parameters)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        return getattr(self._connection, name)
+
+
+@pytest.fixture
+async def slow(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SlowDisk]:
+    """From the next COMMIT on, the desk's disk is slow."""
+    while desk.turns < 5:
+        await desk.writer.submit(lambda transaction: None)
+    monkeypatch.setattr("chatmail.storage.disk_pace.QUICK_COMMIT_SECONDS", 0.0)
+    disk = SlowDisk(desk.connection)
+    monkeypatch.setattr(desk.writer, "_connection", disk)
+    await desk.writer.submit(insert(0))
+    disk.commits.clear()
+    yield disk
+    disk.may_commit.release(1000)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+async def test_a_disk_that_stays_slow_never_holds_up_the_event_loop_again(
+    desk: Desk, slow: SlowDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chatmail.storage.disk_pace.LOCK_SECONDS", 0.0)
+    slow.may_commit.release(100)
+    for number in range(1, 60):
+        await desk.writer.submit(insert(number))
+    assert slow.commits == ["thread"] * 59
+
+
+async def test_on_a_slow_disk_what_comes_in_several_turns_shares_one_commit(
+    desk: Desk, slow: SlowDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chatmail.storage.writer.BATCH_SECONDS", 0.0)  # one job, or none, in each turn
+    jobs = [asyncio.create_task(desk.writer.submit(insert(number))) for number in range(1, 201)]
+    await until(lambda: slow.commits == ["thread"])
+    slow.may_commit.release()
+    await asyncio.gather(*jobs)
+    assert len(slow.commits) == 1
+    assert desk.numbers() == list(range(201))
+
+
+async def test_one_job_that_fails_costs_the_others_of_its_transaction_no_commit_each(
+    desk: Desk, slow: SlowDisk
+) -> None:
+    slow.may_commit.release(1000)
+    work = [*map(insert, range(1, 100)), fail, *map(insert, range(100, 200))]
+    outcomes = await asyncio.gather(*(desk.writer.submit(job) for job in work), return_exceptions=True)
+    assert [type(one) for one in outcomes].count(RuntimeError) == 1
+    assert desk.numbers() == list(range(200))
+    assert len(slow.commits) < 10
+
+
+async def test_who_reads_another_mailbox_does_not_wait_for_the_disk(desk: Desk, slow: SlowDisk) -> None:
+    def change(transaction: Transaction) -> None:
+        transaction.changes.append(MailboxChanges(MAILBOX, (MailboxRemoved(),)))
+
+    changing = asyncio.create_task(desk.writer.submit(change))
+    await until(lambda: slow.commits == ["thread"])
+    async with asyncio.timeout(20):
+        await desk.writer.caught_up(MailboxId(8))
+    waiting = asyncio.create_task(desk.writer.caught_up(MAILBOX))
+    await asyncio.sleep(0)
+    assert not waiting.done() and not changing.done()
+    slow.may_commit.release()
+    await asyncio.gather(waiting, changing)

@@ -8,7 +8,7 @@ from chatmail.imap.commands import Search
 from chatmail.imap.envelope_structure import envelope_structure
 from chatmail.imap.part_tree import MAX_DEPTH, MAX_PARTS, Part, PartScanner, scan_parts
 from chatmail.imap.search import Candidate, SearchScope, SearchTest, cheap_part
-from chatmail.imap.sections import find_part, section_range, select_fields, select_fields_not
+from chatmail.imap.sections import fields_selector, find_part, other_fields_selector, section_range
 from chatmail.imap.syntax import ImapSyntaxError
 from chatmail.mail.changes import SEEN, MessageRecord, ModSeq, SeqNum, Uid
 from chatmail.mail.message import MessageError, header_length
@@ -119,7 +119,7 @@ def _check_sections(root: Part, data: bytes) -> None:
             found = section_range(root, path, text)
             assert found is None or 0 <= found[0] <= found[1] <= len(data)
         header = data[part.start : part.body_start]
-        chosen, others = select_fields(header, (b"From", b"x")), select_fields_not(header, (b"From", b"x"))
+        chosen, others = fields_selector((b"From", b"x"))(header), other_fields_selector((b"From", b"x"))(header)
         assert chosen.endswith(b"\n") and others.endswith(b"\n")
 
 

@@ -146,6 +146,8 @@ class ServedRelay(Relay):
     """`chatmail.pyz serve`, self-signed, its addresses `user@[host]`; `settings` is more TOML (whole sections)."""
 
     settings: str = ""
+    wrapper: tuple[str, ...] = ()
+    """A command that runs the command behind it in its own place, as `slow_disk` does."""
 
     @property
     def sections(self) -> str:
@@ -181,7 +183,7 @@ class ServedRelay(Relay):
             ready.bind(f"\0chatmail-test-{os.getpid()}-{self.host}-{time.monotonic_ns()}")
             name = "@" + ready.getsockname()[1:].decode()
             self.process = subprocess.Popen(
-                [self.python, str(self.pyz), "serve", "--config", str(self.config_path)],
+                [*self.wrapper, self.python, str(self.pyz), "serve", "--config", str(self.config_path)],
                 stdout=subprocess.DEVNULL,
                 stderr=self._open_log(),
                 cwd="/",

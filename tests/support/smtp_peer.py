@@ -157,6 +157,8 @@ class RecordingSink:
 
     async def finish(self) -> SmtpReply:
         await asyncio.sleep(0)
+        if len(self.handler.sinks) > 1:
+            await self.handler.may_finish.wait()
         self.state = "finished"
         return self.handler.data_reply
 
@@ -173,6 +175,11 @@ class RecordingHandler:
     refusals: list[SmtpReply] = field(default_factory=list)
     data_reply: SmtpReply = ACCEPTED
     broken: bool = False
+    may_finish: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set, unless a test clears it: the disk of every message behind the first one."""
+
+    def __post_init__(self) -> None:
+        self.may_finish.set()
 
     @property
     def messages(self) -> list[bytes]:
