@@ -39,7 +39,7 @@ from chatmail.installation.host import ThisHost
 from chatmail.installation.naming import DnsRecords, RecordRendering, RenderedRecord, Resolution
 from chatmail.installation.places import READ_LOG, Places
 from chatmail.installation.plan import Action, Plan, PlannedItem
-from chatmail.installation.preflight import PreflightOptions, start_command
+from chatmail.installation.preflight import PreflightOptions, as_typed, start_command
 from chatmail.installation.preparing import (
     certificate_in_use,
     check_dns,
@@ -168,6 +168,7 @@ __all__ = [
     "StepState",
     "StoreState",
     "accepts_dcaccount",
+    "as_typed",
     "certificate_in_use",
     "changed_answers",
     "check_dns",
@@ -227,7 +228,7 @@ WORTH_REMEMBERING = (
     ("chatmail doctor", "checks everything from the outside in"),
     (READ_LOG, "what the server has to say"),
 )
-"""The three commands worth remembering, each with what it does."""
+"""The three commands worth remembering, each with what it does; `as_typed` says how to type them here."""
 
 # --- before anything is touched -------------------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 """Reads the configuration file."""
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,11 @@ def read_config(path: str) -> Config:
         return parse_config(content.decode())
     except FileNotFoundError:
         raise ConfigError(f"{path} does not exist; create it, or name another file with --config.") from None
+    except PermissionError as error:
+        remedy = "check its owner and mode"
+        if os.geteuid() != 0:
+            remedy = "put sudo before the command, or name another file with --config"
+        raise ConfigError(f"{path} cannot be read ({error.strerror}); {remedy}.") from None
     except OSError as error:
         raise ConfigError(f"{path} cannot be read ({error.strerror}); check its owner and mode.") from None
     except UnicodeDecodeError:

@@ -72,7 +72,7 @@ def run_uninstall(*, keep_data: bool, remove_data: bool, yes: bool, as_json: boo
     """Ask what was not said, remove, and end with the exit code."""
     if keep_data and remove_data:
         raise click.UsageError("--keep-data and --remove-data exclude each other.")
-    _need_root()
+    _need_root("remove")
     plan = api.plan_removal(remove_data=remove_data)
     if not plan.anything:
         _finish(as_json, 0, "Nothing is installed here.", changed=False)
@@ -170,10 +170,10 @@ def _look(outside: str | None, as_json: bool) -> list[api.PreflightCheck]:
     return checks
 
 
-def _need_root() -> None:
+def _need_root(to: str = "install") -> None:
     check = next(iter(api.preflight(api.PreflightOptions(outside=""))))
     if check.state is api.PreflightState.STOP:
-        raise OperatorError(f"{check.sentence} {check.remedy}")
+        raise OperatorError(f"Only root can {to} a server. {check.remedy}")
 
 
 def _plan_text(plan: api.Plan) -> str:
@@ -189,7 +189,8 @@ def _removal_text(plan: api.RemovalPlan) -> str:
     rows += [f"the system user {plan.user}"] if plan.user else []
     rows += [f"the group {plan.group}"] if plan.group else []
     rows += [f"{plan.data_dir} with all accounts and mail"] if plan.data_dir else []
-    return "\n".join(["To be removed:", *(f"  {row}" for row in rows)])
+    stays = ["The accounts, mail and keys stay."] if plan.keeps_data else []
+    return "\n".join(["To be removed:", *(f"  {row}" for row in rows), *stays])
 
 
 def _install(plan: api.Plan, as_json: bool) -> bool:
@@ -253,7 +254,7 @@ def _done_text(plan: api.Plan, changed: bool, ended: int) -> str:
     lines = ["Installed and running." if changed else "Installed and running already; nothing was changed."]
     lines += [_YET_TO_DO[ended]] if ended in _YET_TO_DO else []
     lines += ["", f"People get an account at {api.web_address(plan.config)}", ""]
-    lines += [f"{command:<36} {what}" for command, what in api.WORTH_REMEMBERING]
+    lines += [f"{api.as_typed(command):<36} {what}" for command, what in api.WORTH_REMEMBERING]
     return "\n".join(lines)
 
 

@@ -183,12 +183,13 @@ def _certificate(config: Config, facts: RelayFacts) -> list[DnsRecord]:
     if config.tls.mode != "acme" or not facts.caa_identity:
         return []
     account = f"; accounturi={facts.acme_account_uri}" if facts.acme_account_uri else ""
+    others = ", and every other account there," if account else ""
     return [
         DnsRecord(
             config.mail_domain,
             RecordType.CAA,
             f'0 issue "{facts.caa_identity}{account}"',
-            "Forbids every certificate authority, and every account, but yours to make certificates for your domain.",
+            f"Forbids every certificate authority but yours{others} to make certificates for your domain.",
             False,
         )
     ]

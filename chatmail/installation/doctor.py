@@ -17,17 +17,17 @@ from chatmail.config_values import GIB, is_ip_address
 from chatmail.control_protocol import socket_path
 from chatmail.dns.compare import CheckState
 from chatmail.dns.records import RecordType
-from chatmail.dns.report import DnsReport
+from chatmail.dns.report import DnsReport, is_propagating
 from chatmail.errors import OperatorError
 from chatmail.installation import doctor_network as network
 from chatmail.installation import findings, naming
 from chatmail.installation.checkup import DoctorCheck, DoctorState, of
+from chatmail.installation.doctor_address import find_server
 from chatmail.installation.doctor_message import check_message
 from chatmail.installation.findings import PreflightCheck, PreflightState
 from chatmail.installation.host import Host
 from chatmail.installation.places import READ_LOG, UNIT
 from chatmail.installation.preflight import clock_is_synchronized
-from chatmail.net.addresses import source_addresses
 from chatmail.net.control_client import ask_server
 from chatmail.net.resolver import DnsFailureError, NoSuchDomainError, Resolver
 from chatmail.system_load import new_account_guard, read_system_load
@@ -39,13 +39,15 @@ _Check = Callable[[], DoctorCheck | Iterable[DoctorCheck]]
 
 def doctor(config: Config, host: Host, *, ca_file: str = "") -> Iterator[DoctorCheck]:
     """Every check in turn; `ca_file` holds further roots to trust. Takes seconds, more where ports do not answer."""
-    target = network.Target(config, reachable_at(config), ca_file, further_names(config))
+    reach = find_server(config)
+    target = network.Target(config, reach.addresses, ca_file, further_names(config))
     remove = partial(_remove_account, config)
     checks: tuple[_Check, ...] = (
         lambda: check_unit(host),
         lambda: check_control(config),
         lambda: _as_doctor(findings.judge_clock(datetime.now(UTC), clock_is_synchronized(host))),
         lambda: check_disk(config),
+        lambda: reach.check,
         lambda: network.check_ports(target),
         lambda: network.check_tls(target, datetime.now(UTC)),
         lambda: network.check_alpn(target),
@@ -72,17 +74,6 @@ def as_it_is(target: network.Target) -> network.Target:
         return target
     accounts = replace(target.config.accounts, registration=chosen)
     return replace(target, config=replace(target.config, accounts=accounts))
-
-
-def reachable_at(config: Config) -> tuple[str, ...]:
-    """The addresses to reach the server at, as clients find them; its own where its name leads nowhere yet."""
-    if is_ip_address(config.mail_domain):
-        return (config.mail_domain,)
-    try:
-        found = asyncio.run(Resolver(config.dns.resolvers, lifetime_seconds=5).addresses(config.mail_domain))
-    except (DnsFailureError, NoSuchDomainError):
-        found = ()
-    return found or tuple(str(address) for address in source_addresses()) or ("127.0.0.1",)
 
 
 def further_names(config: Config) -> tuple[str, ...]:
@@ -182,6 +173,9 @@ def _judge_dns(report: DnsReport) -> DoctorCheck:
     if wrong:
         sentence = f"All required records are right; {len(wrong)} recommended ones are not."
         return DoctorCheck("DNS", DoctorState.WARNING, sentence, remedy)
+    if spreading := sum(map(is_propagating, report.checks)):
+        sentence = f"All records are right at the source; {spreading} are not seen by everybody yet."
+        return DoctorCheck("DNS", DoctorState.WARNING, sentence, "Wait up to an hour.")
     return DoctorCheck("DNS", DoctorState.OK, "All records are right.")
 
 

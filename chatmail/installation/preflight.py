@@ -85,7 +85,11 @@ def own_command(*, arguments: bool = True) -> str:
 
 def start_command(*, arguments: bool = True) -> str:
     """The same with `sudo`, unless root needs none to become root again."""
-    command = own_command(arguments=arguments)
+    return as_typed(own_command(arguments=arguments))
+
+
+def as_typed(command: str) -> str:
+    """A command for root as this person has to type it: with `sudo`, unless they are root all the time."""
     is_root = os.geteuid() == 0 and not os.environ.get("SUDO_USER")
     return command if is_root else f"sudo {command}"
 

@@ -36,6 +36,16 @@ async def check_dns(records: Sequence[DnsRecord], resolver: Resolver) -> DnsRepo
     return DnsReport(tuple(checks), tuple(reverse))
 
 
+async def published_addresses(domain: str, resolver: Resolver) -> tuple[str, ...]:
+    """What the authoritative servers say now, whatever caches hold. Raises `DnsFailureError`."""
+    return await _published(domain, _Zones(resolver))
+
+
+async def _published(domain: str, zones: "_Zones") -> tuple[str, ...]:
+    _zone, servers = await zones.of(domain)
+    return tuple([one for kind in _ADDRESS_TYPES for one in await _ask_any(servers, domain, kind)])
+
+
 async def zone_of(domain: str, resolver: Resolver) -> str:
     """The zone `domain` lies in, which a registrar's form is for; `domain` itself where that cannot be told."""
     try:
@@ -79,8 +89,7 @@ async def _check_any_address(domain: str, zones: _Zones) -> RecordCheck:
     purpose = "Leads everybody who knows your domain to this machine."
     record = DnsRecord(domain, RecordType.A, "the address this machine is reached at", purpose, True)
     try:
-        _zone, servers = await zones.of(domain)
-        found = tuple([one for kind in _ADDRESS_TYPES for one in await _ask_any(servers, domain, kind)])
+        found = await _published(domain, zones)
     except DnsFailureError as error:
         return RecordCheck(record, CheckState.UNREACHABLE, (), f"{error} Try again later.", None)
     if not found:
@@ -149,4 +158,7 @@ async def _check_reverse(address: str, domain: str, resolver: Resolver) -> Rever
                 return ReverseCheck(address, names, True)
     except (DnsFailureError, NoSuchDomainError):
         return ReverseCheck(address, (), False, f"The reverse name of {address} could not be checked; try again later.")
+    if domain in names:
+        advice = f"{address} is called {domain}, which does not lead back to it for everybody yet: wait up to an hour."
+        return ReverseCheck(address, names, False, advice)
     return ReverseCheck(address, names, False, f"{address} is called {names[0]}, which leads elsewhere; {remedy}")

@@ -164,6 +164,7 @@ class WizardApp(ThemedApp):
             certificate_missing=self.journey.certificate_missing,
             command=self.door.start_command(),
             program=self.door.start_command(arguments=False),
+            as_typed=self.door.as_typed,
         )
 
     # --- faults -------------------------------------------------------------------------------------------------
@@ -205,4 +206,5 @@ def untouched(door: Door) -> Farewell:
         certificate_missing=False,
         command=door.start_command(),
         program=door.start_command(arguments=False),
+        as_typed=door.as_typed,
     )

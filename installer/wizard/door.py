@@ -21,6 +21,9 @@ class Door(Protocol):
     def start_command(self, *, arguments: bool = True) -> str:
         """What starts this again."""
 
+    def as_typed(self, command: str) -> str:
+        """A command for root as it is to be typed here."""
+
     def resolve_now(self, domain: str, resolvers: Sequence[str] = (), own_addresses: Sequence[str] = ()
                     ) -> api.Resolution:  # fmt: skip
         """What the domain leads to."""

@@ -1,7 +1,9 @@
 """What is said when the operator leaves: what lies on the machine now, and how to go on. Pure."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from chatmail import api
 from installer.wizard.journey import Step
 
 
@@ -19,19 +21,19 @@ class Farewell:
 
 
 def farewell(step: Step, *, kept: bool, installing: bool, installed: bool, certificate_missing: bool,
-             command: str, program: str) -> Farewell:  # fmt: skip
+             command: str, program: str, as_typed: Callable[[str], str]) -> Farewell:  # fmt: skip
     """`kept`: something was written (answers, keys); `installing`: steps were begun; `installed`: it runs.
 
-    `command` starts this again as it was started, `program` is the same without arguments.
+    `command` starts this again as it was started, `program` is the same without arguments; `as_typed` puts sudo before
+    a command where that is needed.
     """
     go_on = (command, "goes on where you left")
     remove = (f"{program} uninstall", "removes what was made")
     if installed:
-        status = ("chatmail status", "shows how it is doing")
-        certificate = ("chatmail cert status", "says whether the certificate has come by now")
-        return Farewell(
-            "The server is installed and runs.", (status, certificate) if certificate_missing else (status,)
-        )
+        certificate = ("chatmail cert status", "whether the certificate has come by now")
+        commands = (certificate, *api.WORTH_REMEMBERING) if certificate_missing else api.WORTH_REMEMBERING
+        typed = tuple((as_typed(command), what) for command, what in commands)
+        return Farewell("The server is installed and runs. Worth remembering:", typed)
     if installing:
         return Farewell("The installation is not complete; what is done stays.", (go_on, remove))
     if kept:

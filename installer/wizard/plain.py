@@ -80,6 +80,7 @@ class PlainWizard:
             certificate_missing=self._journey.certificate_missing,
             command=self._door.start_command(),
             program=self._door.start_command(arguments=False),
+            as_typed=self._door.as_typed,
         )
         for line in said.lines():
             self._console.say_line(line)
@@ -278,14 +279,14 @@ class PlainWizard:
         self._console.say_line(f"{done.PAGE} {api.web_address(config)}")
         closed = {"closed": done.SCAN_CLOSED, "invite": done.SCAN_INVITE}.get(config.accounts.registration)
         if closed:
-            self._console.say(closed)
+            self._console.say(closed.format(command=self._door.as_typed(done.INVITE)))
         elif self._console.confirm(plain.SHOW_CODE, default=True):
             link = api.sign_up_link(config)
             self._console.say_line(api.qr_code(link))
             self._console.say_line(link)
         self._console.say(f"{done.REMEMBER}:")
         for command, what in api.WORTH_REMEMBERING:
-            self._console.say_line(f"  {command}: {what}")
+            self._console.say_line(f"  {self._door.as_typed(command)}: {what}")
 
 
 def run_plain(preset: Mapping[str, object], *, outside: str | None) -> int:

@@ -88,17 +88,20 @@ def test_the_keys_that_are_needed_stay_in_the_narrowest_window() -> None:
     assert fitting(hints, 0) == []
 
 
+REMEMBER = ["sudo chatmail status", "sudo chatmail doctor", "sudo journalctl --namespace=chatmail"]
+
+
 @pytest.mark.parametrize(
     ("state", "left", "commands"),
     [
         ({}, "Nothing was changed", ["sudo a b"]),
         ({"kept": True}, "your answers are kept, up to “DNS”", ["sudo a b", "sudo a uninstall"]),
         ({"installing": True}, "not complete; what is done stays", ["sudo a b", "sudo a uninstall"]),
-        ({"installed": True, "installing": True}, "installed and runs", ["chatmail status"]),
+        ({"installed": True, "installing": True}, "installed and runs", REMEMBER),
         (
             {"installed": True, "certificate_missing": True},
             "installed and runs",
-            ["chatmail status", "chatmail cert status"],
+            ["sudo chatmail cert status", *REMEMBER],
         ),
     ],
 )
@@ -106,5 +109,5 @@ def test_whoever_leaves_is_told_what_lies_there_and_how_to_go_on(
     state: dict[str, bool], left: str, commands: list[str]
 ) -> None:
     usual = {"kept": False, "installing": False, "installed": False, "certificate_missing": False}
-    said = farewell(Step.DNS, **{**usual, **state}, command="sudo a b", program="sudo a")
+    said = farewell(Step.DNS, **{**usual, **state}, command="sudo a b", program="sudo a", as_typed="sudo {}".format)
     assert left in said.left and [command for command, _what in said.how] == commands

@@ -10,7 +10,7 @@ from chatmail.dns.compare import CheckState, RecordCheck
 from chatmail.dns.records import RelayFacts, required_records
 from chatmail.dns.report import DnsReport, is_propagating
 from chatmail.dns.zone import render_zone
-from chatmail.net.dns_check import check_dns
+from chatmail.net.dns_check import check_dns, published_addresses
 from chatmail.net.resolver import Resolver
 from tests.support.name_server import NameServer
 
@@ -50,6 +50,23 @@ async def test_the_printed_zone_is_loaded_by_a_real_server_and_found_right(serve
     assert not any(is_propagating(one) for one in report.checks)
     [reverse] = report.reverse
     assert (reverse.names, reverse.confirmed, reverse.advice) == (("chat.example.org",), True, "")
+
+
+async def test_the_addresses_at_the_source_are_told_whatever_a_cache_holds(server: NameServer) -> None:
+    assert await published_addresses("chat.example.org", Resolver([SERVER])) == (RELAY,)
+
+
+async def test_a_reverse_name_that_is_right_but_does_not_lead_back_yet_asks_for_patience(server: NameServer) -> None:
+    server.replace(ZONE, spoil(" IN A ", "chat.example.org. IN A 127.53.0.9"))
+    try:
+        [reverse] = (await check()).reverse
+    finally:
+        server.replace(ZONE, GOOD)
+    assert not reverse.confirmed
+    assert (
+        reverse.advice
+        == f"{RELAY} is called chat.example.org, which does not lead back to it for everybody yet: wait up to an hour."
+    )
 
 
 def spoil(line_with: str, replacement: str) -> str:

@@ -153,6 +153,9 @@ class FakeDoor:
     def start_command(self, *, arguments: bool = True) -> str:
         return f"{self.command} install" if arguments else self.command
 
+    def as_typed(self, command: str) -> str:
+        return f"sudo {command}"
+
     def resolve_now(
         self, domain: str, resolvers: Sequence[str] = (), own_addresses: Sequence[str] = ()
     ) -> api.Resolution:

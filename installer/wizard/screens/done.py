@@ -65,7 +65,7 @@ class DoneScreen(StepScreen):
         with Horizontal(id="columns"):
             with Vertical(id="told"):
                 yield Static(id="give", markup=False)
-                yield Static(_remember(), id="remember", markup=False)
+                yield Static(self._remember(), id="remember", markup=False)
                 yield CheckList(names=False, id="tests")
             if self._link:
                 yield QrCode(self._link, id="code")
@@ -74,7 +74,13 @@ class DoneScreen(StepScreen):
         config = self.wizard.effective_config()
         first = f"{texts.PAGE}\n{api.web_address(config)}"
         closed = {"closed": texts.SCAN_CLOSED, "invite": texts.SCAN_INVITE}.get(config.accounts.registration)
-        return f"{first}\n{closed or (texts.SCAN if self.has_class('-beside') else texts.SCAN_ALONE)}\n"
+        scan = texts.SCAN if self.has_class("-beside") else texts.SCAN_ALONE
+        said = scan if closed is None else closed.format(command=self.wizard.door.as_typed(texts.INVITE))
+        return f"{first}\n{said}\n"
+
+    def _remember(self) -> str:
+        commands = [self.wizard.door.as_typed(command) for command, _what in api.WORTH_REMEMBERING]
+        return "\n".join([f"{texts.REMEMBER}:", *(f"  {command}" for command in commands)])
 
     def on_resize(self) -> None:
         """Once it is known how much room there is."""
@@ -140,7 +146,3 @@ class DoneScreen(StepScreen):
     def proceed(self) -> None:
         """The end."""
         self.wizard.finish()
-
-
-def _remember() -> str:
-    return "\n".join([f"{texts.REMEMBER}:", *(f"  {command}" for command, _what in api.WORTH_REMEMBERING)])
