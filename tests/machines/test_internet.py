@@ -64,7 +64,7 @@ def test_one_command_and_its_records_make_a_server_that_phones_find_and_that_lea
     changed = {path for path in before if after.get(path) != before[path]}
     assert changed <= {"/etc/passwd-", "/etc/group-", "/etc/shadow-", "/etc/gshadow-"}
     left = machine.must("sh", "-c", "find / -path /proc -prune -o -iname '*chatmail*' -print")
-    assert left.splitlines() == [FILE, f"/{OWN_LOAD}".rpartition("/")[0]]
+    assert set(left.splitlines()) == {FILE, f"/{OWN_LOAD}".rpartition("/")[0]}
 
 
 def test_a_server_to_try_out_is_found_by_the_printed_link_alone(around: World, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 What was on the screen at the moments a test names is kept as text, in the folder the terminal was made with.
 """
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -29,7 +30,9 @@ class Tmux:
 
     def _tmux(self, *words: str) -> str:
         command = [require_tool("tmux"), "-L", self._socket, "-f", "/dev/null", *words]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        # readline, which pytest loads, puts a size into the environment, and programs would never see another.
+        environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+        return subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
 
     def start(self, command: str) -> None:
         """Run a command line in it; the session ends with it."""
