@@ -2,7 +2,7 @@
 
 import re
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import get_character_cell_size
 
@@ -48,6 +48,7 @@ line = st.builds("{}{}".format, move, st.lists(run | st.just("\n"), min_size=1, 
 writes = st.lists(st.lists(line, min_size=1, max_size=4).map("".join), min_size=1, max_size=6)
 
 
+@settings(deadline=None)
 @given(writes)
 def test_the_changes_look_like_the_whole(painted: list[str]) -> None:
     picture, whole, changes = Picture(), Terminal(), Terminal()
@@ -57,6 +58,7 @@ def test_the_changes_look_like_the_whole(painted: list[str]) -> None:
         assert changes.cells == whole.cells
 
 
+@settings(deadline=None)
 @given(writes)
 def test_what_is_shown_already_is_not_written_again(painted: list[str]) -> None:
     picture = Picture()

@@ -66,8 +66,8 @@ class WelcomeScreen(StepScreen):
     async def _known(self, message: MachineKnown) -> None:
         checks = self.query_one(CheckList)
         stops, warnings = counted(checks.rows)
-        self.say(Mark.STOP if stops else Mark.WARNING if warnings else Mark.OK, texts.summary(stops, warnings))
         await checks.replace(worst_first(checks.rows))
+        self.say(Mark.STOP if stops else Mark.WARNING if warnings else Mark.OK, texts.summary(stops, warnings))
         again = self.query_one("#again", Button)
         again.display = bool(stops or warnings)
         self.wizard.know(message.state)
