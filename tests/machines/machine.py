@@ -168,7 +168,8 @@ class Machine:
 
     def command(self, command: Sequence[str | Path]) -> list[str]:
         """The command line on this machine that runs `command` inside, as root."""
-        environment = ["/usr/bin/env", "-i", f"PATH={_PATH}", "HOME=/root", "LC_ALL=C.UTF-8"]
+        # Whoever runs the tests in the background has SIGINT ignored, and so would all that runs inside.
+        environment = ["/usr/bin/env", "--default-signal", "-i", f"PATH={_PATH}", "HOME=/root", "LC_ALL=C.UTF-8"]
         return ["nsenter", "-t", str(self._pid), "-a", "--", *environment, *map(str, command)]
 
     def run(self, *command: str | Path) -> Ended:
