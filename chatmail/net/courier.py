@@ -28,6 +28,8 @@ TRANSACTION_RECIPIENTS: Final = 1000
 """Of one SMTP transaction; a server that takes fewer says so, and gets the others in the next one."""
 IDLE_SECONDS: Final = 30.0
 """How long a connection is kept for the next message."""
+MAX_IDLE: Final = 256
+"""Connections kept; beyond, the one that waits longest goes. A message to a thousand domains leaves a thousand."""
 
 BLOCKED: Final = SmtpReply(550, "This server exchanges no mail with that domain", "5.7.1")
 _TOO_MANY_RECIPIENTS: Final = frozenset({"4.5.3", "5.5.3"})
@@ -62,7 +64,9 @@ class Courier:
         contexts = _contexts(config.federation.ca_file)
         self._contexts: Callable[[bool], ssl.SSLContext] = contexts.__getitem__
         self._https = MxdelivClient(config.federation.https_port, self._contexts, monotonic)
-        self._idle: dict[MailHost, list[tuple[SmtpClient, asyncio.TimerHandle]]] = {}
+        self._kept: dict[SmtpClient, tuple[MailHost, asyncio.TimerHandle]] = {}
+        """All idle connections, the one that waits longest first."""
+        self._idle: dict[MailHost, list[SmtpClient]] = {}
 
     async def deliver(self, message: OutboundMessage, recipients: Sequence[Address]) -> DeliveryReport:
         """Deliver to all of `recipients`, which are of `message.domain`. Raises `StorageError`."""
@@ -178,36 +182,37 @@ class Courier:
             raise UnreachableError(error.reply) from None
 
     def _take_idle(self, host: MailHost) -> SmtpClient | None:
-        idle = self._idle.get(host, [])
-        while idle:
-            client, timer = idle.pop()
-            timer.cancel()
-            if not idle:
-                del self._idle[host]
+        while idle := self._idle.get(host):
+            client = idle[-1]
+            self._take_out(client)
             if client.is_open:
                 return client
             client.abort()
         return None
 
     def _keep_idle(self, host: MailHost, client: SmtpClient) -> None:
-        timer = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._let_go, host, client)
-        self._idle.setdefault(host, []).append((client, timer))
+        if len(self._kept) >= MAX_IDLE:
+            self._let_go(next(iter(self._kept)))
+        timer = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._let_go, client)
+        self._kept[client] = host, timer
+        self._idle.setdefault(host, []).append(client)
 
-    def _let_go(self, host: MailHost, client: SmtpClient) -> None:
-        left = [pair for pair in self._idle.get(host, ()) if pair[0] is not client]
-        if left:
-            self._idle[host] = left
-        else:
-            self._idle.pop(host, None)
+    def _take_out(self, client: SmtpClient) -> None:
+        host, timer = self._kept.pop(client)
+        timer.cancel()
+        idle = self._idle[host]
+        idle.remove(client)
+        if not idle:
+            del self._idle[host]
+
+    def _let_go(self, client: SmtpClient) -> None:
+        self._take_out(client)
         client.quit()
 
     async def close(self) -> None:
         """Take leave of every peer."""
-        for pairs in self._idle.values():
-            for client, timer in pairs:
-                timer.cancel()
-                client.quit()
-        self._idle.clear()
+        for client in list(self._kept):
+            self._let_go(client)
         await self._https.close()
 
 

@@ -32,6 +32,8 @@ ANSWER_SECONDS: Final = 60.0
 IDLE_SECONDS: Final = 60.0
 ABSENT_SECONDS: Final = 30 * 60.0
 MAX_KNOWN: Final = 10_000
+MAX_IDLE_HOSTS: Final = 64
+"""Hosts whose connections are kept for the next message; while there are so many, others are asked to close theirs."""
 """Hosts of which something is remembered."""
 _MAX_ANSWER_BYTES: Final = 4096
 _REFUSALS: Final = (400, 413, 500, 503, 507)
@@ -87,6 +89,7 @@ class MxdelivClient:
         self._resolver = _PinnedResolver()
         self._absent: OrderedDict[str, float] = OrderedDict()
         self._limits: OrderedDict[str, int] = OrderedDict()
+        self._kept_until: OrderedDict[str, float] = OrderedDict()
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=0, resolver=self._resolver, use_dns_cache=False, keepalive_timeout=IDLE_SECONDS
@@ -120,6 +123,8 @@ class MxdelivClient:
         if message.mail_from is not None:
             headers.append(("X-MAIL-FROM", str(message.mail_from)))
         headers += [("Content-Type", "message/rfc822"), ("Content-Length", str(message.size_bytes))]
+        if not self._may_keep(host):
+            headers.append(("Connection", "close"))
         with suppress(aiohttp.ClientError, OSError, TimeoutError, ValueError, asyncio.LimitOverrunError):
             async with self._session.post(
                 f"https://{name}:{self._port}/mxdeliv",
@@ -134,6 +139,16 @@ class MxdelivClient:
                     return MxdelivAnswer.TAKEN
                 return MxdelivAnswer.REFUSED if answer.status in _REFUSALS else MxdelivAnswer.NOT_THERE
         return MxdelivAnswer.NOT_THERE
+
+    def _may_keep(self, host: MailHost) -> bool:
+        """Whether the connection shall stay open behind this message."""
+        now = self._now()
+        while self._kept_until and next(iter(self._kept_until.values())) <= now:
+            self._kept_until.popitem(last=False)
+        if len(self._kept_until) >= MAX_IDLE_HOSTS and host.name not in self._kept_until:
+            return False
+        _remember(self._kept_until, host.name, now + IDLE_SECONDS)
+        return True
 
     def _learn_limit(self, host: MailHost, said: str) -> None:
         if said.isascii() and said.isdigit() and int(said[:9]) >= POST_RECIPIENTS:

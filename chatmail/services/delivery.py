@@ -46,6 +46,8 @@ MAX_ATTEMPTS: Final = 256
 """Deliveries side by side in all."""
 DOWN_SECONDS: Final = 25.0
 """How long nobody tries a domain again that could not be reached; shorter than the first pause of an item."""
+MAX_DOMAINS: Final = 512
+"""Domains with work in hand; the others wait on the disk. One message to a thousand domains is a thousand of them."""
 FETCHED_ITEMS: Final = 50
 RECOVERY_SECONDS: Final = 5.0
 """Pause after the store failed."""
@@ -106,6 +108,9 @@ class DeliveryService:
         self._destinations: dict[str, _Destination] = {}
         self._slots = asyncio.Semaphore(MAX_ATTEMPTS)
         self._lanes: set[asyncio.Task[None]] = set()
+        self._domains_in_hand = 0
+        self._is_behind = False
+        """There are domains with work that did not fit in hand."""
         self._wake = asyncio.Event()
         self._wakes_at = datetime.max.replace(tzinfo=UTC)
         self._is_stopping = False
@@ -150,13 +155,18 @@ class DeliveryService:
     def _on_work(self, domains: Collection[str], by_operator: bool = False) -> None:
         """These domains have work that is due: see that somebody does it, even where all was in vain just now."""
         for domain in domains:
-            destination = self._destinations.setdefault(domain, _Destination(domain))
+            destination = self._destinations.get(domain) or _Destination(domain)
             if by_operator:
                 destination.down_until = 0.0
-            self._begin_lane(destination)
+            if not destination.running and self._domains_in_hand >= MAX_DOMAINS:
+                self._is_behind = True
+            else:
+                self._destinations[domain] = destination
+                self._begin_lane(destination)
 
     def _begin_lane(self, destination: _Destination) -> None:
         if destination.running < destination.lanes and not self._is_stopping:
+            self._domains_in_hand += not destination.running
             destination.running += 1
             lane = asyncio.get_running_loop().create_task(self._lane(destination))
             self._lanes.add(lane)
@@ -188,7 +198,12 @@ class DeliveryService:
             self._wake_at(datetime.now(UTC) + timedelta(seconds=RECOVERY_SECONDS))
         finally:
             destination.running -= 1
+            self._domains_in_hand -= not destination.running
             self._forget_quiet(destination)
+            # Not for each that ends: looking for work goes through the whole queue.
+            if self._is_behind and self._domains_in_hand <= MAX_DOMAINS // 2:
+                self._is_behind = False
+                self._wake.set()
 
     async def _next(self, destination: _Destination) -> QueueItem | None:
         """Take an item. Nothing is awaited that lets others run, so whoever finds none ends before more can come."""

@@ -25,6 +25,8 @@ _COLUMNS: Final = (
     "item_id, domain, mail_from, recipients, body_id, size_bytes, queued_at, next_attempt_at, attempts, last_reply,"
     " is_unreachable"
 )
+DUE_RECIPIENTS: Final = 2000
+"""Handed out at once for one domain: the items with a thousand recipients each come in twos."""
 _BATCH_ITEMS: Final = 200
 """Items changed in one transaction on the operator's word."""
 
@@ -133,7 +135,15 @@ class OutboundQueue:
             " ORDER BY next_attempt_at, item_id LIMIT ?",
             (domain, int(now.timestamp()), limit + len(under_way)),
         )
-        return [_item(row) for row in rows if row[0] not in under_way][:limit]
+        items: list[QueueItem] = []
+        recipients = 0
+        for row in rows:
+            if len(items) == limit or recipients >= DUE_RECIPIENTS:
+                break
+            if row[0] not in under_way:
+                items.append(_item(row))
+                recipients += len(items[-1].recipients)
+        return items
 
     async def body(self, item: QueueItem) -> StoredBody | None:
         """The message; None if the item was dropped meanwhile."""

@@ -3,6 +3,7 @@
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import trustme
 from chatmail.mail.address import Address
 from chatmail.net.courier import Courier, DeliveryReport
 from chatmail.net.smtp_client import SmtpClient, SmtpPatience
+from tests.support.addresses import loopback_addresses
 from tests.support.foreign_server import SMTP_PORT, ForeignServer
 from tests.support.outbound import ALICE, MESSAGE, PATIENCE, config, courier, message_for
 
@@ -79,6 +81,20 @@ async def test_a_connection_is_used_again_and_replaced_when_it_was_closed(our: C
     server.closes_at = ""
     await deliver(our, server)
     assert len(server.received) == 4
+
+
+async def test_of_many_idle_connections_the_oldest_goes(
+    our: Courier, authority: tuple[trustme.CA, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chatmail.net.courier.MAX_IDLE", 2)
+    spare = loopback_addresses()
+    async with AsyncExitStack() as stack:
+        first, second, third = [
+            await stack.enter_async_context(ForeignServer(next(spare), authority[0])) for _ in range(3)
+        ]
+        for server in (first, second, third, second, third, first):
+            await deliver(our, server)
+        assert [server.connections for server in (first, second, third)] == [2, 1, 1]
 
 
 async def test_the_null_sender_is_empty(our: Courier, server: ForeignServer) -> None:
@@ -252,6 +268,20 @@ async def test_https_comes_first_and_stays_connected(
         assert server.received[0].content == MESSAGE
         await deliver(our, server, mail_from=None)
         assert server.received[-1].mail_from == ""
+
+
+async def test_of_many_hosts_only_some_stay_connected_by_https(
+    our: Courier, authority: tuple[trustme.CA, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chatmail.net.mxdeliv_client.MAX_IDLE_HOSTS", 1)
+    spare = loopback_addresses()
+    first = ForeignServer(next(spare), authority[0], has_https=True)
+    second = ForeignServer(next(spare), authority[0], has_https=True)
+    async with first, second:
+        for server in (first, second, first, second):
+            await deliver(our, server)
+        assert {received.way for received in first.received + second.received} == {"https"}
+        assert (first.connections, second.connections) == (1, 2)
 
 
 async def test_who_says_how_many_recipients_it_takes_gets_so_many_at_once(

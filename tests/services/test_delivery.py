@@ -1,8 +1,9 @@
 """The delivery loop on a real store, with a real courier, and servers of somebody else on loopback."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 from email import message_from_bytes
 from pathlib import Path
@@ -283,6 +284,45 @@ async def test_one_dead_and_one_slow_destination_delay_nobody_else(store: Store,
         for _ in range(10):
             await submit(store, *at(dead, "x"), *at(slow, "x"), *at(server, "bob"))
         await server.until(10, seconds=5.0)
+
+
+async def test_ten_thousand_messages_for_a_peer_that_never_answers_stay_on_the_disk_and_hold_up_nobody(
+    store: Store, server: ForeignServer
+) -> None:
+    slow = ForeignServer(next(loopback_addresses()), AUTHORITY, silent_at="dot")
+    outbound = Outbound(ALICE, at(slow, "x"))
+    for _ in range(100):
+        bodies = [store.stage(HEADER) for _ in range(100)]
+        await store.deliver([LocalDelivery(body, (), outbound=outbound) for body in bodies], datetime.now(UTC))
+    async with slow, delivering(store):
+        await slow.until_true(lambda: "DATA" in slow.commands)
+        for number in range(20):
+            await submit(store, *at(server, f"user{number}"))
+        await server.until(20)
+        in_memory = sum(isinstance(one, QueueItem) for one in gc.get_objects())
+        assert in_memory <= 3 * delivery.FETCHED_ITEMS
+        await store.queue.drop(await store.queue.select(domain=f"[{slow.address}]"))
+
+
+async def test_of_many_domains_only_some_are_in_hand_and_all_get_their_mail(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "MAX_DOMAINS", 2)
+    spare = loopback_addresses()
+    async with AsyncExitStack() as stack:
+        servers = [await stack.enter_async_context(ForeignServer(next(spare), AUTHORITY)) for _ in range(6)]
+        for one in servers:
+            one.may_answer.clear()
+        for one in servers:
+            await submit(store, *at(one, "bob"))
+        async with delivering(store):
+            await until(lambda: sum(bool(one.received) for one in servers) == 2)
+            await submit(store, *at(servers[-1], "carol"))
+            assert sum(one.connections for one in servers) == 2
+            for one in servers:
+                one.may_answer.set()
+            await until_queue(store, lambda items: not items)
+    assert [len(one.received) for one in servers] == [1, 1, 1, 1, 1, 2]
 
 
 async def test_lanes_grow_with_success_and_have_a_bound(store: Store, server: ForeignServer) -> None:
