@@ -8,12 +8,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.support.addresses import loopback_addresses
 
 ROOT = Path(__file__).resolve().parent.parent
 # The built file unpacks itself below build/, which build.py keeps small, and not into the developer's home.
 os.environ.setdefault("SHIV_ROOT", str(ROOT / "build" / "unpacked"))
+
+# A machine that is busy with other tests makes an example slow, and proves nothing about it.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")

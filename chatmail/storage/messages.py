@@ -144,13 +144,17 @@ class Messages:
     def _make_room(
         self, transaction: Transaction, account_id: int, usage_bytes: int, size_bytes: int, now_seconds: int
     ) -> bool:
-        """Whether anything may have changed."""
+        """Whether old mail went. It does only if the message then fits: what is refused costs nobody anything."""
         excess = excess_bytes(usage_bytes, size_bytes, self.max_mailbox_size_bytes)
-        if excess:
-            needed = usage_bytes + size_bytes - self.max_mailbox_size_bytes
-            for mailbox_id, rows in messages_to_go(transaction, account_id, excess, needed, now_seconds).items():
-                self.remove(transaction, mailbox_id, rows, None)
-        return excess > 0
+        if not excess:
+            return False
+        needed = usage_bytes + size_bytes - self.max_mailbox_size_bytes
+        to_go = messages_to_go(transaction, account_id, excess, needed, now_seconds)
+        if sum(row[1] for rows in to_go.values() for row in rows) < needed:
+            return False
+        for mailbox_id, rows in to_go.items():
+            self.remove(transaction, mailbox_id, rows, None)
+        return bool(to_go)
 
     def _put_into(
         self,

@@ -42,7 +42,6 @@ def cut(stream: bytes, places: list[int]) -> list[bytes]:
     return [stream[start:stop] for start, stop in pairwise(edges)]
 
 
-@settings(deadline=None)
 @given(STREAM, st.lists(st.integers(0, 300), max_size=8))
 def test_cutting_the_stream_changes_no_reply_and_no_message(stream: bytes, places: list[int]) -> None:
     replies, messages = converse([stream])
@@ -50,7 +49,7 @@ def test_cutting_the_stream_changes_no_reply_and_no_message(stream: bytes, place
         assert converse(cut(stream, places)) == (replies, messages)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(STREAM)
 def test_one_byte_at_a_time_is_the_same(stream: bytes) -> None:
     replies, messages = converse([stream])
@@ -58,7 +57,6 @@ def test_one_byte_at_a_time_is_the_same(stream: bytes) -> None:
         assert converse([bytes([byte]) for byte in stream]) == (replies, messages)
 
 
-@settings(deadline=None)
 @given(st.one_of(STREAM, st.binary(max_size=300)))
 def test_no_stream_makes_a_bug_show(stream: bytes) -> None:
     replies, messages = converse([stream])

@@ -266,7 +266,7 @@ async def _run(operations: list[tuple[object, ...]], data_dir: Path) -> None:
         await store.close()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(OPERATIONS, max_size=40))
 def test_any_history_leaves_what_the_model_expects(operations: list[tuple[object, ...]]) -> None:
     with tempfile.TemporaryDirectory(dir=IN_MEMORY) as folder:

@@ -1,5 +1,5 @@
 import asyncio
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from chatmail.config import Config
@@ -154,6 +154,23 @@ async def test_fresh_mail_is_protected_and_what_does_not_fit_is_refused_for_one_
     tomorrow = NOW + timedelta(days=1)
     assert await deliver_at(store, tomorrow, b"x" * 50_000) is DeliveryOutcome.DELIVERED
     assert await store.accounts.usage_bytes(account.account_id) <= 700_000
+    assert await store.check() == ()
+
+
+async def test_what_does_not_fit_even_then_removes_nothing(store: Store) -> None:
+    account = await add_account(store, "alice")
+    mailbox_id = (await inbox(store, account)).mailbox_id
+    fresh = datetime.now(UTC)
+    for _ in range(17):
+        await deliver_at(store, fresh, b"x" * 50_000)
+    assert await store.mailboxes.append(mailbox_id, staged(store, b"x" * 50_000), frozenset(), NOW) == 18  # old mail
+    before = await messages(store, mailbox_id)
+    assert await store.mailboxes.append(mailbox_id, staged(store, b"x" * 200_000), frozenset(), NOW) is None
+    assert await deliver_at(store, fresh, b"x" * 200_000) is DeliveryOutcome.OVER_QUOTA
+    assert await messages(store, mailbox_id) == before
+    # What fits once the old message is gone is stored, and only now that goes.
+    assert await store.mailboxes.append(mailbox_id, staged(store, b"x" * 140_000), frozenset(), fresh) == 19
+    assert [message.uid for message in await messages(store, mailbox_id)] == [*map(Uid, range(1, 18)), Uid(19)]
     assert await store.check() == ()
 
 
