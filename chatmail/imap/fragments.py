@@ -165,6 +165,11 @@ class Fragments:
         """How much was received and not yet read."""
         return len(self._data) - self._position
 
+    @property
+    def held_bytes(self) -> int:
+        """How much of what was received is kept: what was not read, and the command that is not complete."""
+        return len(self._data) + (0 if self._text is None else len(self._text))
+
     def _take(self, count: int) -> bytes:
         """The next `count` bytes, which are there."""
         taken = bytes(self._data[self._position : self._position + count])
@@ -220,10 +225,10 @@ class Fragments:
         line = self._take(end + 1 - self._position)
         if line[length - 1 : length] == b"}" and (match := _ANNOUNCEMENT.search(line, 0, length)):
             return self._announce(line, match)
+        self._literals = 0
         if self._text is None:
             return CommandText(line[:length])
         text, self._text = bytes(self._text) + line[:length], None
-        self._literals = 0
         return CommandText(text)
 
     def _line_limit(self) -> int:

@@ -180,3 +180,12 @@ def test_too_many_literals_are_the_end(command: bytes) -> None:
     while isinstance(fragment := fragments.next_fragment(), Announced):
         fragments.collect()
     assert isinstance(fragment, TooMuch)
+
+
+def test_each_command_may_have_as_many_streamed_literals_as_the_last() -> None:
+    fragments = reader()
+    for _ in range(MAX_LITERALS + 1):
+        fragments.receive_data(b"A APPEND x {1+}\r\ny\r\n")
+        announced(fragments)
+        fragments.stream()
+        assert rest(fragments) == [LiteralChunk(b"y"), LiteralEnd(), CommandText(b"")]
