@@ -1,13 +1,14 @@
 """Mailboxes: the async door to them. What changes messages is in `messages.py`, where bodies lie in `bodies.py`.
 
 Metadata is read in the event loop: a snapshot of 1,000 messages takes about 2 ms, of which SQLite needs a third; a
-helper thread would add its hand-over and save nothing while Python builds the records.
+helper thread would add its hand-over and save nothing while Python builds the records. Large mailboxes are looked at by
+`long_reading`, so that nobody else waits for them.
 """
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TypeVar
 
 from chatmail.errors import StorageError
 from chatmail.mail.changes import (
@@ -33,6 +34,7 @@ from chatmail.storage.interface import (
     StagedBody,
     StoredBody,
 )
+from chatmail.storage.long_reading import LongReading
 from chatmail.storage.messages import EXPUNGED_MODSEQS, LIGHT_MESSAGES, Appended, Messages
 from chatmail.storage.staging import Stage, own_body
 from chatmail.storage.subscriptions import keep_gone, rename_all, take_gone
@@ -42,8 +44,12 @@ from chatmail.storage.writer import Writer
 
 MAX_MAILBOXES: Final = 256
 """Of one account."""
+LARGE_MAILBOX_MESSAGES: Final = 2000
+"""From here on a look at all of them does not belong into the event loop."""
 EXPUNGE_SLICE: Final = 500
 """Messages expunged in one transaction: others wait no longer than some ten milliseconds for their turn."""
+
+T = TypeVar("T")
 
 _MAILBOX: Final = "mailbox_id, name, uid_validity, subscribed, special_use"
 _RECORD: Final = "uid, modseq, flags, keywords, size_bytes, received_at, saved_at, body_id"
@@ -59,12 +65,14 @@ class Mailboxes:
         messages: Messages,
         stage: Stage,
         bodies: BodyReader,
+        long_reading: LongReading,
     ) -> None:
         self._writer = writer
         self._reader = reader
         self._messages = messages
         self._stage = stage
         self._bodies = bodies
+        self._long_reading = long_reading
 
     # --- mailboxes ---
 
@@ -132,33 +140,23 @@ class Mailboxes:
 
     async def status(self, mailbox_id: MailboxId) -> MailboxStatus:
         """See `MailboxStore.status`. Raises `StorageError` if the mailbox is gone."""
-        with self._reader.one_moment():
-            row = self._reader.row(
-                "SELECT uid_next, uid_validity, highest_modseq FROM mailboxes WHERE mailbox_id = ?", (mailbox_id,)
-            )
-            counts = self._reader.row(
-                "SELECT count(*), count(*) FILTER (WHERE NOT flags & ?), count(*) FILTER (WHERE flags & ?),"
-                " ifnull(sum(size_bytes), 0), ifnull(sum(size_bytes) FILTER (WHERE flags & ?), 0)"
-                " FROM messages WHERE mailbox_id = ?",
-                (SEEN_BIT, DELETED_BIT, DELETED_BIT, mailbox_id),
-            )
-        if row is None or counts is None:
+        status = await self._ask(mailbox_id, lambda reader: _status(reader, mailbox_id))
+        if status is None:
             raise StorageError("the mailbox is gone")
-        return MailboxStatus(*counts, *row)
+        return status
 
     async def snapshot(self, mailbox_id: MailboxId) -> MailboxSnapshot | None:
         """See `MailboxStore.snapshot`."""
-        with self._reader.one_moment():
-            row = self._reader.row(
-                f"SELECT {_MAILBOX}, uid_next, highest_modseq FROM mailboxes WHERE mailbox_id = ?", (mailbox_id,)
-            )
-            rows = self._reader.rows(f"SELECT {_RECORD} FROM messages WHERE mailbox_id = ? ORDER BY uid", (mailbox_id,))
-        if row is None:
-            return None
-        *mailbox, uid_next, highest_modseq = row
-        return MailboxSnapshot(
-            _mailbox(tuple(mailbox)), Uid(uid_next), ModSeq(highest_modseq), tuple(_record(row) for row in rows)
+        return await self._ask(mailbox_id, lambda reader: _snapshot(reader, mailbox_id))
+
+    async def _ask(self, mailbox_id: MailboxId, question: Callable[[Reader], T]) -> T:
+        """Here, or where it takes as long as it may."""
+        row = self._reader.row(
+            "SELECT count(*) FROM (SELECT 1 FROM messages WHERE mailbox_id = ? LIMIT ?)",
+            (mailbox_id, LARGE_MAILBOX_MESSAGES),
         )
+        is_large = row is not None and row[0] == LARGE_MAILBOX_MESSAGES
+        return await self._long_reading.ask(question) if is_large else question(self._reader)
 
     async def records(self, mailbox_id: MailboxId, uids: Collection[Uid]) -> Sequence[MessageRecord]:
         """See `MailboxStore.records`."""
@@ -266,6 +264,33 @@ class Mailboxes:
 def _among_uids(uids: Collection[Uid]) -> tuple[str, tuple[int | str, ...]]:
     which, numbers = among(uids)
     return which, (numbers,)
+
+
+def _status(reader: Reader, mailbox_id: MailboxId) -> MailboxStatus | None:
+    with reader.one_moment():
+        row = reader.row(
+            "SELECT uid_next, uid_validity, highest_modseq FROM mailboxes WHERE mailbox_id = ?", (mailbox_id,)
+        )
+        counts = reader.row(
+            "SELECT count(*), count(*) FILTER (WHERE NOT flags & ?), count(*) FILTER (WHERE flags & ?),"
+            " ifnull(sum(size_bytes), 0), ifnull(sum(size_bytes) FILTER (WHERE flags & ?), 0)"
+            " FROM messages WHERE mailbox_id = ?",
+            (SEEN_BIT, DELETED_BIT, DELETED_BIT, mailbox_id),
+        )
+    return None if row is None or counts is None else MailboxStatus(*counts, *row)
+
+
+def _snapshot(reader: Reader, mailbox_id: MailboxId) -> MailboxSnapshot | None:
+    with reader.one_moment():
+        row = reader.row(
+            f"SELECT {_MAILBOX}, uid_next, highest_modseq FROM mailboxes WHERE mailbox_id = ?", (mailbox_id,)
+        )
+        rows = reader.rows(f"SELECT {_RECORD} FROM messages WHERE mailbox_id = ? ORDER BY uid", (mailbox_id,))
+    if row is None:
+        return None
+    *mailbox, uid_next, highest_modseq = row
+    records = tuple(_record(row) for row in rows)
+    return MailboxSnapshot(_mailbox(tuple(mailbox)), Uid(uid_next), ModSeq(highest_modseq), records)
 
 
 def _canonical(name: str) -> str:

@@ -1,6 +1,7 @@
 """Bodies on their way in: `IncomingBody` takes a message chunk by chunk, the `Stage` makes and keeps count of them.
 
-Up to `SMALL_BODY_BYTES` the chunks stay in memory and become a row; beyond that they go to a file in `tmp/`. Writing
+Up to `SMALL_BODY_BYTES` the chunks stay in memory and become a row; beyond that they go to a file in `tmp/`, as they do
+while unfinished bodies hold `MAX_HELD_BYTES` together: many may be begun and never ended. Writing
 to the file only fills the page cache and happens in the caller's thread (0.3 ms a megabyte); the fsync happens in a
 helper thread, before the writer hears of the body, and so delays nobody else.
 """
@@ -26,16 +27,44 @@ T = TypeVar("T")
 SMALL_BODY_BYTES: Final = 256 * 1024
 """Up to here a row and the fsync shared with others win; at 1 MB a file of its own is as fast, and is streamed out."""
 
+MAX_HELD_BYTES: Final = 32 * 1024 * 1024
+"""In the memory of all unfinished bodies: six thousand chat messages at the same moment."""
+
+_CHUNK_COST_BYTES: Final = 48
+"""Of a chunk beside its octets, which may be two."""
+
+
+class Held:
+    """How many bytes unfinished bodies hold in memory."""
+
+    __slots__ = ("total_bytes",)
+
+    def __init__(self) -> None:
+        self.total_bytes = 0
+
 
 class IncomingBody:
     """`StagedBody`. After `take()` it belongs to the store until `give_back()`."""
 
-    __slots__ = ("_chunks", "_discarded", "_fd", "_path", "_taken", "header_bytes", "in_file", "size_bytes")
+    __slots__ = (
+        "_chunks",
+        "_discarded",
+        "_fd",
+        "_held",
+        "_held_bytes",
+        "_path",
+        "_taken",
+        "header_bytes",
+        "in_file",
+        "size_bytes",
+    )
 
-    def __init__(self, header_bytes: bytes, path: str) -> None:
+    def __init__(self, header_bytes: bytes, path: str, held: Held) -> None:
         self.header_bytes = header_bytes
         self.size_bytes = len(header_bytes)
         self._chunks: list[bytes] = []
+        self._held = held
+        self._held_bytes = 0
         self._path = path
         self._fd = -1
         self.in_file = False
@@ -54,7 +83,9 @@ class IncomingBody:
             return
         self._chunks.append(chunk)
         self.size_bytes += len(chunk)
-        if self.size_bytes > SMALL_BODY_BYTES:
+        self._held_bytes += len(chunk) + _CHUNK_COST_BYTES
+        self._held.total_bytes += len(chunk) + _CHUNK_COST_BYTES
+        if self.size_bytes > SMALL_BODY_BYTES or self._held.total_bytes > MAX_HELD_BYTES:
             self._spill()
 
     def _open(self) -> int:
@@ -67,7 +98,13 @@ class IncomingBody:
             self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             self.in_file = True
             _write_all(self._fd, b"".join((self.header_bytes, *self._chunks)))
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Hold nothing in memory any more."""
         self._chunks = []
+        self._held.total_bytes -= self._held_bytes
+        self._held_bytes = 0
 
     def rest(self) -> None:
         """See `StagedBody.rest`."""
@@ -97,7 +134,7 @@ class IncomingBody:
             self._drop()
 
     def _drop(self) -> None:
-        self._chunks = []
+        self._let_go()
         self._close()
         if self.in_file:
             with contextlib.suppress(FileNotFoundError):
@@ -133,10 +170,11 @@ class Stage:
         self._writer = writer
         self._threads = threads
         self._numbers = count(1)
+        self._held = Held()
 
     def begin(self, header_bytes: bytes) -> IncomingBody:
         """Begin to receive a body."""
-        return IncomingBody(header_bytes, f"{self._folder}/{next(self._numbers)}")
+        return IncomingBody(header_bytes, f"{self._folder}/{next(self._numbers)}", self._held)
 
     async def store(self, bodies: Sequence[IncomingBody], job: Callable[[Transaction], T], *, heavy: bool = False) -> T:
         """Run the job that stores `bodies`; they are the store's until it is settled, even if the caller is gone."""

@@ -51,6 +51,7 @@ from chatmail.storage.interface import (
 )
 from chatmail.storage.invitations import Invitations, Settings
 from chatmail.storage.layout import DataLayout, FolderLock, prepare
+from chatmail.storage.long_reading import LongReading
 from chatmail.storage.mailboxes import Mailboxes
 from chatmail.storage.messages import LIGHT_MESSAGES, Messages
 from chatmail.storage.outbound import (
@@ -163,6 +164,7 @@ class Store:
         self._reader = Reader(layout.database, cache_bytes=_READER_CACHE_BYTES)
         cold_reader = Reader(layout.database, cache_bytes=_READER_CACHE_BYTES)
         self._bodies = BodyReader(layout, cache, cold_reader, self._threads)
+        self._long_reading = LongReading(layout.database)
         self._writer = Writer(connection, broadcast, Purge(layout, table).step)
         self._stage = Stage(layout, self._writer, self._threads)
         push = PushTable()
@@ -178,7 +180,9 @@ class Store:
         self.traffic = Traffic(self._writer, self._reader)
         self.census = Census(layout)
         self.accounts = Accounts(self._writer, self._reader, table, max_mailbox_size_bytes)
-        self.mailboxes = Mailboxes(self._writer, self._reader, self._messages, self._stage, self._bodies)
+        self.mailboxes = Mailboxes(
+            self._writer, self._reader, self._messages, self._stage, self._bodies, self._long_reading
+        )
 
     @classmethod
     async def open(cls, data_dir: Path, *, max_mailbox_size_bytes: int, queues_push: bool = False) -> Self:
@@ -258,6 +262,7 @@ class Store:
         await self._writer.close()
         await self.census.close()
         self._bodies.close()
+        self._long_reading.close()
         self._retention.close()
         self._reader.close()
         self._threads.shutdown()

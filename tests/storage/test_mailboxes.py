@@ -21,6 +21,7 @@ from chatmail.mail.changes import (
 )
 from chatmail.storage import mailboxes as module
 from chatmail.storage import subscriptions
+from chatmail.storage.database import Reader
 from chatmail.storage.messages import EXPUNGED_MODSEQS
 from chatmail.storage.store import FlagsMode, Mailbox, MailboxStatus, NewMessage, Store
 from tests.support.filling import HEADER, NOW, QUOTA_BYTES, TEXT, add_account, deliver, inbox, messages, staged
@@ -340,3 +341,23 @@ async def test_several_messages_are_appended_in_one_change_or_not_at_all(store: 
     assert await store.mailboxes.append_all(mailbox.mailbox_id, too_much) is None
     status = await store.mailboxes.status(mailbox.mailbox_id)
     assert (status.messages, status.uid_next) == (3, 4)
+
+
+async def test_a_large_mailbox_is_told_of_as_a_small_one_is(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(store.mailboxes, module.Mailboxes)
+    mailbox = await filled_inbox(store, 5)
+    await delete(store, mailbox, 2)
+    small = await store.mailboxes.snapshot(mailbox.mailbox_id), await store.mailboxes.status(mailbox.mailbox_id)
+    monkeypatch.setattr(module, "LARGE_MAILBOX_MESSAGES", 4)
+    with monkeypatch.context() as patched:
+        patched.setattr(store.mailboxes, "_reader", NoSnapshots(store.mailboxes._reader))
+        large = await store.mailboxes.snapshot(mailbox.mailbox_id), await store.mailboxes.status(mailbox.mailbox_id)
+    assert large == small
+    assert await store.mailboxes.snapshot(NOWHERE) is None
+
+
+class NoSnapshots:
+    """The event loop's reader, which may only ask how large a mailbox is."""
+
+    def __init__(self, reader: Reader) -> None:
+        self.row = reader.row

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from chatmail.errors import StorageError
+from chatmail.storage import staging
 from chatmail.storage.staging import SMALL_BODY_BYTES, own_body
 from chatmail.storage.store import LocalDelivery, NewMessage, Store
 from tests.support.filling import HEADER, NOW, QUOTA_BYTES, TEXT, add_account, address, inbox, messages, staged, whole
@@ -28,6 +29,20 @@ async def test_a_body_moves_to_a_file_when_it_grows_and_leaves_nothing_when_disc
     assert body.size_bytes == SMALL_BODY_BYTES + 1
     body.discard()
     body.discard()
+    assert waiting_files(tmp_path) == []
+
+
+async def test_unfinished_bodies_hold_no_more_memory_than_is_set(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(staging, "MAX_HELD_BYTES", 10_000)
+    bodies = [staged(store, b"x" * 2_000) for _ in range(10)]
+    in_memory = 10 - len(waiting_files(tmp_path))
+    assert in_memory == 4
+    for body in bodies:
+        body.discard()
+    assert waiting_files(tmp_path) == []
+    staged(store, b"x" * 2_000)  # what was let go counts no more
     assert waiting_files(tmp_path) == []
 
 
