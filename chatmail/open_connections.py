@@ -5,17 +5,18 @@ are counted while they are connected, and never logged.
 """
 
 import asyncio
-import ipaddress
 from collections import Counter
 from contextlib import suppress
 from typing import Any, Final, Generic, Protocol, TypeVar
+
+from chatmail.policy.peer_budget import peer_of
 
 GOODBYE_SECONDS: Final = 5.0
 """How long connections may take to end when the service stops."""
 _SHARE_OF_ONE_PEER: Final = 5
 """One address may have a fifth of all connections: many clients share one behind a carrier's NAT."""
-_IPV6_NETWORK_BYTES: Final = 8
-"""A /64 is what one customer gets, so it counts as one address."""
+PROXIES: Final = frozenset({"127.0.0.1", "::1"})
+"""Where a proxy on this machine connects from."""
 
 Goodbye = TypeVar("Goodbye", contravariant=True)
 
@@ -38,7 +39,7 @@ class OpenConnections(Generic[Connection, Word]):
     """Counts connections and owns the task group they run in."""
 
     def __init__(self, max_connections: int, *, count_this_machine: bool = True) -> None:
-        """At most so many at once; `count_this_machine` is False where a proxy here may stand for many peers."""
+        """At most so many at once; `count_this_machine` is False where a proxy here stands for many peers."""
         self.max_connections = max_connections
         self._max_of_one_peer = max(1, max_connections // _SHARE_OF_ONE_PEER)
         self._count_this_machine = count_this_machine
@@ -89,11 +90,5 @@ class OpenConnections(Generic[Connection, Word]):
             connection.abort()
 
     def _peer_key(self, host: str) -> bytes:
-        """What counts as one peer; empty for one that is not counted."""
-        try:
-            address = ipaddress.ip_address(host.partition("%")[0])
-        except ValueError:  # not TCP over IP
-            return b""
-        if address.is_loopback and not self._count_this_machine:
-            return b""
-        return address.packed[:_IPV6_NETWORK_BYTES] if address.version == 6 else address.packed
+        """What counts as one peer; empty for one that is not counted, as without IP."""
+        return b"" if host in PROXIES and not self._count_this_machine else peer_of(host)

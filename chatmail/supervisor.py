@@ -12,6 +12,7 @@ import os
 import platform
 import resource
 import signal
+import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
@@ -56,7 +57,7 @@ from chatmail.services.expiry import ExpiryService
 from chatmail.services.http import MAX_CONNECTIONS as MAX_HTTP_CONNECTIONS
 from chatmail.services.http import HttpService
 from chatmail.services.imap import ImapService
-from chatmail.services.multiplexer import Multiplexer, Route
+from chatmail.services.multiplexer import ANY_ALPN, Multiplexer, Route
 from chatmail.services.mx import MxService
 from chatmail.services.mxdeliv import PATH as MXDELIV_PATH
 from chatmail.services.mxdeliv import MxDeliv
@@ -66,6 +67,7 @@ from chatmail.services.submission import SubmissionService
 from chatmail.storage.store import Store
 from chatmail.system_load import new_account_guard
 from chatmail.systemd import ServiceManager
+from chatmail.turns import Turns
 
 SERVED_PROTOCOLS: Final = ("smtp", "submission", "submissions", "imap", "imaps", "https", "http")
 """Listeners that have a service behind them; the others are not bound."""
@@ -73,6 +75,9 @@ SHUTDOWN_SECONDS: Final = 10.0
 """How long services may take to say goodbye; systemd waits 90 by default."""
 FILES_BESIDE_CONNECTIONS: Final = 512
 """Open files for the database, bodies in transit, the log and the rest."""
+SWITCH_SECONDS: Final = 0.0005
+"""How long the writer and other threads wait for the interpreter while the event loop is busy; Python's own 5 ms would
+be the better part of what a message takes then."""
 _END_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 _log = Log("supervisor")
@@ -85,6 +90,7 @@ def run_server(config: Config, on_ready: Callable[[], None] = lambda: None) -> N
     """
     os.umask(0o077)
     _raise_open_files_limit(config)
+    sys.setswitchinterval(SWITCH_SECONDS)
     try:
         uvloop.run(Supervisor(config, on_ready).run())
     except BaseExceptionGroup as group:
@@ -149,7 +155,7 @@ class Supervisor:
         _log.info("stopped")
 
     async def _serve(self, listeners: Listeners, store: Store, login: Login, registration: RegistrationSwitch) -> None:
-        meters = self._meters
+        meters, turns = self._meters, Turns()
         files = certificate_files(self._config, datetime.now(UTC))
         contexts, board = TlsContexts(files), ChallengeBoard()
         resolver = cache(lambda: Resolver(self._config.dns.resolvers))
@@ -162,17 +168,18 @@ class Supervisor:
             registration=registration.state,
             redeem=lambda token, made: login.reserve(store.invitations, token, made, datetime.now(UTC)),
             handlers={MXDELIV_PATH: MxDeliv(self._config, reception).answer},
+            turns=turns,
         )
         router = Router(store, self._config.address_domain, meters)
         connections = SmtpConnections(
-            self._config.limits.max_smtp_connections, lambda: meters.refuse(TOO_MANY_CONNECTIONS)
+            self._config.limits.max_smtp_connections, lambda: meters.refuse(TOO_MANY_CONNECTIONS), turns
         )
         submission = SubmissionService(
             self._config, store=store, login=login, router=router, connections=connections, meters=meters
         )
         delivery = self._delivery(store, router, resolver)
         mx = MxService(self._config, reception, connections)
-        imap = ImapService(self._config, store=store, login=login, meters=meters)
+        imap = ImapService(self._config, store=store, login=login, meters=meters, turns=turns)
         expiry = ExpiryService(self._config, store)
         notifier = self._notifier(store)
         observation = Observation(
@@ -199,16 +206,21 @@ class Supervisor:
             },
             https_url=web_url(self._config),
             challenge=board.tls_context,
+            turns=turns,
         )
+
+        def port_with(protocol: Callable[[], asyncio.Protocol]) -> Multiplexer:
+            return Multiplexer({ANY_ALPN: Route(lambda: contexts.mail, protocol)}, turns=turns)
+
         control = ControlService(socket_path(self._config), commands)
         sockets, stop = listeners.sockets, self._stop
         await self._until_stopped(
             http.run(sockets("http"), stop),
             mx.run(sockets("smtp"), contexts.mail, stop),
-            submission.run(
-                submission=sockets("submission"), submissions=sockets("submissions"), context=contexts.mail, stop=stop
-            ),
-            imap.run(imap=sockets("imap"), imaps=sockets("imaps"), context=contexts.mail, stop=stop),
+            submission.run(sockets("submission"), contexts.mail, stop),
+            imap.run(sockets("imap"), contexts.mail, stop),
+            port_with(submission.tls_protocol).run(sockets("submissions"), stop),
+            port_with(imap.tls_protocol).run(sockets("imaps"), stop),
             multiplexer.run(sockets("https"), stop),
             certificates.run(stop),
             delivery.run(stop),

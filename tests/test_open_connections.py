@@ -40,6 +40,13 @@ def test_this_machine_may_be_left_uncounted() -> None:
     assert all(register.add(Peer(register), "127.0.0.1") for _ in range(5))
 
 
+def test_only_a_proxy_is_taken_for_this_machine() -> None:
+    register: OpenConnections[Peer, str] = OpenConnections(5, count_this_machine=False)
+    assert all(register.add(Peer(register), "::1") for _ in range(3))
+    register = OpenConnections(5, count_this_machine=False)
+    assert [register.add(Peer(register), "127.0.0.3") for _ in range(2)] == [True, False]
+
+
 async def test_at_the_end_all_hear_goodbye_and_the_stubborn_are_cut_off() -> None:
     register: OpenConnections[Peer, str] = OpenConnections(5)
     peers = [Peer(register), Peer(register, polite=False)]

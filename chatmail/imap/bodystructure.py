@@ -8,7 +8,7 @@ import re
 
 from chatmail.imap.encoding import nstring, string
 from chatmail.imap.envelope_structure import envelope_of_fields
-from chatmail.imap.part_tree import Parameters, Part, parse_parameters
+from chatmail.imap.part_tree import MAX_PARAMETER_BYTES, Parameters, Part, parse_parameters
 
 _LANGUAGE = re.compile(rb"[^\s,]+")
 _EMPTY_TEXT = b'"text" "plain" NIL NIL NIL "7bit" 0 0'
@@ -69,7 +69,7 @@ def _parameters(parameters: Parameters) -> bytes:
 
 def _extension(part: Part) -> bytes:
     """`body-fld-dsp SP body-fld-lang SP body-fld-loc`."""
-    language = _LANGUAGE.findall(part.fields.get(b"content-language", b""))
+    language = _LANGUAGE.findall(part.fields.get(b"content-language", b"")[:MAX_PARAMETER_BYTES])
     languages = b"(%b)" % b" ".join(map(string, language)) if language else b"NIL"
     return b"%b %b %b" % (_disposition(part), languages, nstring(part.fields.get(b"content-location")))
 

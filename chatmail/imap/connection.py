@@ -115,6 +115,16 @@ class Connection:
         return self._fragments.buffered_bytes < MAX_WAITING_BYTES
 
     @property
+    def held_bytes(self) -> int:
+        """What is kept of what the client has said and not ended."""
+        return self._fragments.held_bytes
+
+    @property
+    def is_appending(self) -> bool:
+        """Whether a message is coming in."""
+        return self._phase is _Phase.APPENDING
+
+    @property
     def is_idling(self) -> bool:
         """Whether the client is within IDLE and may be told of changes at any moment."""
         return self._phase is _Phase.CONTINUING and self._command_type is commands.Idle

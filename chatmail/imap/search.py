@@ -12,7 +12,7 @@ import base64
 import binascii
 import quopri
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from email.errors import HeaderParseError
@@ -21,12 +21,14 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 from chatmail.imap import search_keys as keys
-from chatmail.imap.part_tree import Part, field_values, header_fields, scan_parts
+from chatmail.imap.part_tree import Part, field_values, header_fields
 from chatmail.imap.sequence_set import MessageSet, Range, SequenceSet, UidSet, merge, ranges_of
 from chatmail.mail.changes import MessageRecord, SeqNum, Uid
 
 MAX_DECODED_HEADER_BYTES: Final = 64 * 1024
 """Longer header values are compared as they stand, without decoding of encoded words."""
+MAX_SEARCHED_BYTES: Final = 1 << 20
+"""Of the text in one message; what an account sends in clear is far shorter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,8 @@ class Candidate:
     seq_num: SeqNum
     record: MessageRecord
     header: bytes = b""
-    message_bytes: bytes = b""
+    texts: Sequence[str] = ()
+    """Its parts that are text, decoded."""
     email_id: str = ""
 
 
@@ -230,9 +233,9 @@ def _text_test(key: keys.HeaderContains | keys.BodyContains | keys.TextContains)
             name = field.lower()
             return lambda candidate: _header_contains(candidate.header, name, wanted)
         case keys.BodyContains():
-            return lambda candidate: _body_contains(candidate.message_bytes, wanted)
+            return lambda candidate: _body_contains(candidate.texts, wanted)
     return lambda candidate: (
-        wanted in _decode_words(candidate.header).casefold() or _body_contains(candidate.message_bytes, wanted)
+        wanted in _decode_words(candidate.header).casefold() or _body_contains(candidate.texts, wanted)
     )
 
 
@@ -259,23 +262,48 @@ def _decode_charset(value: bytes, charset: str | None) -> str:
         return value.decode("utf-8", "replace")
 
 
-def _body_contains(message_bytes: bytes, wanted: str) -> bool:
-    return any(wanted in text.casefold() for text in _texts(message_bytes, scan_parts(message_bytes)))
+def _body_contains(texts: Sequence[str], wanted: str) -> bool:
+    return any(wanted in text.casefold() for text in texts)
 
 
-def _texts(message_bytes: bytes, part: Part) -> list[str]:
-    if part.children:
-        return [text for child in part.children for text in _texts(message_bytes, child)]
-    if part.media_type.lower() != b"text":
-        return []
-    value = message_bytes[part.body_start : part.end]
-    match part.fields.get(b"content-transfer-encoding", b"").strip().lower():
-        case b"base64":
-            value = _decode_base64(value)
-        case b"quoted-printable":
-            value = quopri.decodestring(value)
-    charset = next((value for name, value in part.parameters if name.lower() == b"charset"), b"utf-8")
-    return [_decode_charset(value, charset.decode("ascii", "replace"))]
+@dataclass(frozen=True, slots=True)
+class TextPart:
+    """A part that is searched: its octets are `start:end` of the message."""
+
+    start: int
+    end: int
+    encoding: bytes
+    charset: str
+
+    def decode(self, value: bytes) -> str:
+        """Its octets as text."""
+        match self.encoding:
+            case b"base64":
+                value = _decode_base64(value)
+            case b"quoted-printable":
+                value = quopri.decodestring(value)
+        return _decode_charset(value, self.charset)
+
+
+def text_parts(part: Part) -> list[TextPart]:
+    """All that is text in a message, or as much of it as is searched."""
+    found: list[TextPart] = []
+    left = MAX_SEARCHED_BYTES
+    for leaf in _leaves(part):
+        if left > 0 and leaf.media_type.lower() == b"text":
+            end = min(leaf.end, leaf.body_start + left)
+            left -= end - leaf.body_start
+            encoding = leaf.fields.get(b"content-transfer-encoding", b"").strip().lower()
+            charset = next((value for name, value in leaf.parameters if name.lower() == b"charset"), b"utf-8")
+            found.append(TextPart(leaf.body_start, end, encoding, charset.decode("ascii", "replace")))
+    return found
+
+
+def _leaves(part: Part) -> Iterator[Part]:
+    if not part.children:
+        yield part
+    for child in part.children:
+        yield from _leaves(child)
 
 
 def _decode_base64(value: bytes) -> bytes:

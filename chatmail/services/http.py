@@ -12,7 +12,8 @@ import asyncio
 import logging
 import socket
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random, SystemRandom
@@ -23,7 +24,10 @@ from aiohttp import web
 from chatmail.config import Config
 from chatmail.errors import StorageError
 from chatmail.log import Log
+from chatmail.open_connections import OpenConnections
+from chatmail.policy.peer_budget import peer_of
 from chatmail.services.web_folder import WebFolder
+from chatmail.turns import Turns
 from chatmail.web.messages import Registration, SiteState, WebRequest, WebResponse
 from chatmail.web.site import OWN_PAGE_POLICY, Redeem, Site, security_headers
 
@@ -33,6 +37,8 @@ MAX_FIELD_BYTES: Final = 4096
 """One header field. Browsers without cookies for us send under 1 KB."""
 MAX_HEADERS: Final = 256
 """A browser sends some fifteen; `/mxdeliv` has one for each recipient."""
+MAX_HEAD_BYTES: Final = 64 * 1024
+"""Request line and fields together: what a connection may make us keep before anybody looks at it."""
 IDLE_SECONDS: Final = 15.0
 """From one answer (or the connection's start) to the next complete request head: also the limit for slow senders."""
 LINGER_SECONDS: Final = 2.0
@@ -40,8 +46,10 @@ LINGER_SECONDS: Final = 2.0
 MAX_CONNECTION_SECONDS: Final = 600.0
 """Age at which a connection is cut, whatever it does: the limit for slow readers of large own files."""
 MAX_CONNECTIONS: Final = 1000
-"""Over TLS and in the clear together; beyond, a new connection is closed at once."""
+"""Over TLS and in the clear together, a fifth of them from one address; beyond, a new one is closed at once."""
 CLOSE_SECONDS: Final = 3.0
+_LEAST_COST_SECONDS: Final = 0.0003
+"""Of the event loop's time for one request, what aiohttp does for it included."""
 _SERVER: Final = (("Server", "chatmail"),)
 
 RequestHandler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -65,9 +73,11 @@ class HttpLimits:
 class _Connection(web.RequestHandler):
     """aiohttp's connection, with an end to its life and an error answer that says nothing about us or the peer."""
 
-    __slots__ = ("_end", "_seconds")
+    __slots__ = ("_end", "_head_bytes", "_is_admitted", "_register", "_seconds", "turn")
 
-    def __init__(self, server: web.Server, loop: asyncio.AbstractEventLoop, limits: HttpLimits) -> None:
+    def __init__(
+        self, server: web.Server, loop: asyncio.AbstractEventLoop, limits: HttpLimits, register: "_Register"
+    ) -> None:
         super().__init__(
             server,
             loop=loop,
@@ -82,21 +92,56 @@ class _Connection(web.RequestHandler):
         )
         self._seconds = limits.connection_seconds
         self._end: asyncio.TimerHandle | None = None
+        self._register = register
+        self._is_admitted = False
+        self._head_bytes = 0
+        self.turn = register.turns.turn(None)
+        """Its part in the event loop."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        peer = transport.get_extra_info("peername")
+        host = str(peer[0]) if isinstance(peer, tuple) else ""
+        self._is_admitted = self._register.add(self, host)
+        if not self._is_admitted:
+            cast(asyncio.Transport, transport).abort()
+            return
+        self.turn.belongs_to(peer_of(host))
         super().connection_made(transport)
-        self._end = self._loop.call_later(self._seconds, self._cut)
+        self._end = self._loop.call_later(self._seconds, self.abort)
 
-    def _cut(self) -> None:
+    def data_received(self, data: bytes) -> None:
+        if not self._is_admitted:
+            return
+        # Before its first request, and while it waits for another, all that comes is the head of one.
+        is_head = self._awaits_request
+        super().data_received(data)
+        self._head_bytes = self._head_bytes + len(data) if is_head and self._awaits_request else 0
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self.abort()
+
+    @property
+    def _awaits_request(self) -> bool:
+        if self._waiter is None:
+            return self._request_count == 0
+        return not self._waiter.done()
+
+    def end(self, goodbye: None, /) -> None:
+        """HTTP knows no goodbye."""
+        self.abort()
+
+    def abort(self) -> None:
+        """Cut the connection off."""
         transport = self.transport
         self.force_close()
         if transport is not None:
             transport.abort()  # a plain close would wait for the peer to read what is buffered
 
     def connection_lost(self, exc: BaseException | None) -> None:
+        self._register.lost(self)
         if self._end is not None:
             self._end.cancel()
-        super().connection_lost(exc)
+        if self._is_admitted:
+            super().connection_lost(exc)
 
     def handle_error(
         self,
@@ -113,11 +158,12 @@ class _Connection(web.RequestHandler):
         return response
 
 
-class _Refusal(asyncio.Protocol):
-    """What a connection over the limit gets: its end."""
+class _Register(OpenConnections[_Connection, None]):
+    """All HTTP connections of the process."""
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        cast(asyncio.Transport, transport).abort()
+    def __init__(self, max_connections: int, turns: Turns) -> None:
+        super().__init__(max_connections, count_this_machine=False)
+        self.turns = turns
 
 
 class HttpService:
@@ -134,11 +180,12 @@ class HttpService:
         handlers: Mapping[str, RequestHandler] | None = None,
         limits: HttpLimits | None = None,
         rng: Random | None = None,
+        turns: Turns | None = None,
     ) -> None:
         """`key_authorization` answers ACME HTTP-01 tokens, `redeem` makes accounts for invitations.
 
         The other two are asked at every request. `handlers` answer by themselves, over TLS, at the paths they stand
-        for, and read the bodies of their requests.
+        for, and read the bodies of their requests. `turns` are those of the process.
         """
         self._site = Site(config, rng or SystemRandom())
         self._folder = WebFolder(Path(config.web.folder)) if config.web.folder else None
@@ -148,6 +195,7 @@ class HttpService:
         self._redeem = redeem
         self._handlers = handlers or {}
         self._limits = limits or HttpLimits()
+        self._register = _Register(self._limits.connections, turns or Turns())
         self._loop = asyncio.get_running_loop()
         self._tls_server = web.Server(self._handle_tls)
         self._plain_server = web.Server(self._handle_plain)
@@ -177,14 +225,16 @@ class HttpService:
     @property
     def connections(self) -> int:
         """How many are open now."""
-        return len(self._tls_server.connections) + len(self._plain_server.connections)
+        return len(self._register)
 
     def _protocol(self, server: web.Server) -> asyncio.Protocol:
-        if self.connections >= self._limits.connections:
-            return _Refusal()
-        return _Connection(server, self._loop, self._limits)
+        return _Connection(server, self._loop, self._limits, self._register)
 
     async def _handle_tls(self, request: web.BaseRequest) -> web.StreamResponse:
+        async with _turn_of(request):
+            return await self._respond(request)
+
+    async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
         handler = self._handlers.get(request.path)
         if handler is not None:
             return await self._answer_by(handler, request)
@@ -209,7 +259,8 @@ class HttpService:
         return _write(response, security_headers(state))
 
     async def _handle_plain(self, request: web.BaseRequest) -> web.StreamResponse:
-        return self._guarded(self._answer_plain, request)
+        async with _turn_of(request):
+            return self._guarded(self._answer_plain, request)
 
     def _guarded(
         self, answer: Callable[[web.BaseRequest], web.StreamResponse], request: web.BaseRequest
@@ -232,6 +283,17 @@ class HttpService:
 
     def _answer_plain(self, request: web.BaseRequest) -> web.StreamResponse:
         return _write(self._site.answer_plain(_read(request), self._key_authorization), ())
+
+
+@asynccontextmanager
+async def _turn_of(request: web.BaseRequest) -> AsyncIterator[None]:
+    """The turn of the request's connection; a pipeline has one for each request."""
+    connection = cast(_Connection, request.protocol)
+    await connection.turn.next()
+    try:
+        yield
+    finally:
+        connection.turn.end(at_least=_LEAST_COST_SECONDS)
 
 
 def _read(request: web.BaseRequest) -> WebRequest:

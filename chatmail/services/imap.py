@@ -1,4 +1,4 @@
-"""IMAP: ports 993 and 143, and 443 handed over by the multiplexer. RFC 3501, RFC 8314; the rest is in `imap_session`.
+"""IMAP: port 143, and 993 and 443 handed over by the multiplexer. RFC 3501, RFC 8314; the rest is in `imap_session`.
 
 Door: `ImapService`. Connections are `imap_connection`s, counted and owned by `imap_connections`; what their commands do
 is in `imap_session` and its neighbours. In clear only STARTTLS gets anywhere.
@@ -10,7 +10,6 @@ import ssl
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from typing import Final
 
 from chatmail.config import Config
 from chatmail.listeners import BACKLOG
@@ -22,9 +21,7 @@ from chatmail.services.imap_connection import ImapConnection
 from chatmail.services.imap_connections import ImapConnections
 from chatmail.services.imap_session_state import SessionContext
 from chatmail.storage.store import Store
-
-_HANDSHAKE_SECONDS: Final = 15.0
-_SHUTDOWN_SECONDS: Final = 5.0
+from chatmail.turns import Turns
 
 
 class ImapService:
@@ -38,10 +35,13 @@ class ImapService:
         login: Login,
         meters: Meters | None = None,
         wrong_login_seconds: float = WRONG_LOGIN_SECONDS,
+        turns: Turns | None = None,
     ) -> None:
-        """`wrong_login_seconds` is how long the answer to a wrong password takes."""
-        meters = meters or Meters()
-        self._context = SessionContext(config, store, login, lambda: datetime.now(UTC), wrong_login_seconds, meters)
+        """`wrong_login_seconds` is how long the answer to a wrong password takes; `turns` are those of the process."""
+        meters, turns = meters or Meters(), turns or Turns()
+        self._context = SessionContext(
+            config, store, login, lambda: datetime.now(UTC), wrong_login_seconds, meters, turns
+        )
         self.connections = ImapConnections(
             config.limits.max_imap_connections, lambda: meters.refuse(TOO_MANY_CONNECTIONS)
         )
@@ -50,15 +50,8 @@ class ImapService:
         """A protocol for a connection whose TLS handshake is done."""
         return ImapConnection(self._context, self.connections, starttls_context=None)
 
-    async def run(
-        self,
-        *,
-        imap: Sequence[socket.socket],
-        imaps: Sequence[socket.socket],
-        context: ssl.SSLContext,
-        stop: asyncio.Event,
-    ) -> None:
-        """Serve the bound sockets, STARTTLS on `imap` and TLS on `imaps`, until `stop`.
+    async def run(self, sockets: Sequence[socket.socket], context: ssl.SSLContext, stop: asyncio.Event) -> None:
+        """Serve the bound sockets, in clear until STARTTLS, until `stop`.
 
         Then close them, and end every connection with a BYE, those of `tls_protocol` too; a command in hand is
         answered first.
@@ -71,17 +64,7 @@ class ImapService:
         async with asyncio.TaskGroup() as tasks, AsyncExitStack() as at_end:
             self.connections.serve(tasks)
             at_end.push_async_callback(self.connections.end_all)
-            for listener in imap:
+            for listener in sockets:
                 server = await loop.create_server(clear_protocol, sock=listener, backlog=BACKLOG)
-                at_end.callback(server.close)
-            for listener in imaps:
-                server = await loop.create_server(
-                    self.tls_protocol,
-                    sock=listener,
-                    backlog=BACKLOG,
-                    ssl=context,
-                    ssl_handshake_timeout=_HANDSHAKE_SECONDS,
-                    ssl_shutdown_timeout=_SHUTDOWN_SECONDS,
-                )
                 at_end.callback(server.close)
             await stop.wait()

@@ -31,6 +31,7 @@ from chatmail.imap.response_codes import CANNOT, COMPRESSIONACTIVE, SERVERBUG
 from chatmail.imap.responses import Response, StatusResponse, bad, bye, no, ok
 from chatmail.imap.states import State
 from chatmail.log import new_connection_id
+from chatmail.policy.peer_budget import peer_of
 from chatmail.services.imap_session import ImapSession
 from chatmail.services.imap_session_state import SessionContext, SessionEnd, log
 from chatmail.services.imap_stream import FULL_BYTES, ImapStream
@@ -40,7 +41,7 @@ LOGIN_SECONDS: Final = 60.0
 INACTIVE_SECONDS: Final = 30 * 60.0
 """Without a byte from a client that does not idle (RFC 9051 §5.4 asks for at least 30 minutes)."""
 APPEND_SECONDS: Final = 120.0
-"""Without a byte in the middle of a message."""
+"""Without `PROGRESS_BYTES` in the middle of a message."""
 STUCK_SECONDS: Final = 60.0
 """In which a peer takes what fits in the buffers; a 2G phone needs about 10."""
 KEEPALIVE_SECONDS: Final = 240.0
@@ -48,8 +49,6 @@ KEEPALIVE_SECONDS: Final = 240.0
 MAX_BAD_COMMANDS: Final = 20
 """On one connection."""
 
-_EVENTS_PER_TURN: Final = 64
-"""Commands of one client in a row before the others have their turn."""
 _STILL_HERE: Final = b"* OK Still here\r\n"
 _BROKEN_STREAM: Final = bye("The compressed stream is broken")
 
@@ -74,12 +73,14 @@ class ImapConnection(ImapStream):
         "_bad_commands",
         "_closing_at",
         "_is_ending",
+        "_is_known",
         "_may_compress",
         "_opened_at",
         "_owner",
         "_session",
         "_starttls_context",
         "_task",
+        "_turn",
         "connection_id",
     )
 
@@ -97,9 +98,11 @@ class ImapConnection(ImapStream):
         self._may_compress = context.config.imap.imap_compress
         self.connection_id = new_connection_id()
         self._session = ImapSession(context, self, self.connection_id, is_encrypted=starttls_context is None)
+        self._turn = self._session.state.turn
         self._task: asyncio.Task[None] | None = None
         self._is_ending: StatusResponse | None = None
         self._bad_commands = 0
+        self._is_known = False
         self._opened_at = self._received_at
         self._closing_at = 0.0
 
@@ -110,6 +113,7 @@ class ImapConnection(ImapStream):
         self.attach(transport)
         peer = transport.get_extra_info("peername")
         self._session.state.peer = peer[0] if isinstance(peer, tuple) else ""
+        self._turn.belongs_to(peer_of(self._session.state.peer))
         refusal = self._owner.opened(self, self._session.state.peer)
         if refusal is not None:
             self._close(refusal)
@@ -171,6 +175,7 @@ class ImapConnection(ImapStream):
     async def converse(self) -> None:
         """Answer what has come, until more is needed. Never raises but `CancelledError`."""
         try:
+            await self._turn.begin()
             await self._answer_all()
             if self._is_ending is not None:
                 self._close(self._is_ending)
@@ -183,12 +188,15 @@ class ImapConnection(ImapStream):
             with suppress(Exception):
                 self._close(bye("Internal error", SERVERBUG))
         finally:
+            self._turn.end()
             self._task = None
             self._listen_again()
 
     async def _answer_all(self) -> None:
-        answered = 0
         while self._transport is not None and self._is_ending is None:
+            if self._turn.is_over:
+                self.push()
+                await self._turn.next()
             event = self._core.next_event()
             if event is NEED_DATA and self.is_waiting:
                 self.inflate()
@@ -201,10 +209,6 @@ class ImapConnection(ImapStream):
                 return
             if self._output_bytes >= FULL_BYTES:
                 await self.drain()
-            answered += 1
-            if answered % _EVENTS_PER_TURN == 0:
-                self.push()
-                await asyncio.sleep(0)
             if self._is_reading_paused and self._core.wants_data:
                 self._listen_again()
         self.push()
@@ -227,6 +231,7 @@ class ImapConnection(ImapStream):
                 self._compress(tag, algorithm)
             case TaggedCommand(tag=tag, command=command):
                 await self._session.execute(tag, command)
+                self._note_login()
                 self._tell_core()
             case IdleDone(tag=tag):
                 self._session.idle_done(tag)
@@ -244,8 +249,15 @@ class ImapConnection(ImapStream):
                 self.write(self._core.accept_literal())
             case AuthenticateResponse(data=answer):
                 await self._session.authenticate(answer)
+                self._note_login()
             case BadCommand():
                 self._answer_bad(event)
+
+    def _note_login(self) -> None:
+        account = self._session.state.account
+        if account is not None and not self._is_known:
+            self._is_known = True
+            self._turn.belongs_to(account.address)
 
     def _tell_core(self) -> None:
         """A session may lose its mailbox without a command that says so (DELETE of the selected one)."""
@@ -297,7 +309,7 @@ class ImapConnection(ImapStream):
             if now - self._opened_at > LOGIN_SECONDS:
                 self.end(bye("Nobody logged in for too long"))
         elif self._session.is_appending:
-            if now - self._received_at > APPEND_SECONDS and self._task is None:
+            if now - self._progress_at > APPEND_SECONDS and self._task is None:
                 self.end(bye("The message does not come"))
         elif self._core.is_idling:
             if now - self._written_at > KEEPALIVE_SECONDS and self._task is None:

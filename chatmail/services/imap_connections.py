@@ -15,6 +15,13 @@ from chatmail.services.imap_connection import ImapConnection
 from chatmail.services.imap_session_state import log
 
 SWEEP_SECONDS: Final = 5.0
+MAX_HELD_BYTES: Final = 64 << 20
+"""What all connections together may keep in memory for peers that do not go on."""
+STALLED_SECONDS: Final = 10.0
+"""How long one may keep more than `_SMALL_BYTES` while all together keep too much …"""
+HURRIED_SECONDS: Final = 1.0
+"""… and twice too much."""
+_SMALL_BYTES: Final = 16 * 1024
 _TOO_MANY: Final = bye("Too many connections, please try again later", UNAVAILABLE)
 _SHUTTING_DOWN: Final = bye("The server is shutting down, please come again", UNAVAILABLE)
 
@@ -42,6 +49,22 @@ class ImapConnections(OpenConnections[ImapConnection, StatusResponse]):
         """End what has taken too long at `now`, the loop's time; keep idling connections alive."""
         for connection in self.all():
             connection.check_deadlines(now)
+        self._relieve_memory(now)
+
+    def _relieve_memory(self, now: float) -> None:
+        """While too much is held: cut off who holds some of it and does not go on, the longest stalled first."""
+        holders = [connection for connection in self.all() if connection.held_bytes > _SMALL_BYTES]
+        held_bytes = sum(connection.held_bytes for connection in holders)
+        patience = STALLED_SECONDS if held_bytes < 2 * MAX_HELD_BYTES else HURRIED_SECONDS
+        cut_off = 0
+        for connection in sorted(holders, key=lambda each: each.stalled_seconds(now), reverse=True):
+            if held_bytes <= MAX_HELD_BYTES or connection.stalled_seconds(now) < patience:
+                break
+            held_bytes -= connection.held_bytes
+            connection.abort()
+            cut_off += 1
+        if cut_off:
+            log.warning("stalled_cut_off", connections=cut_off, held_mib=held_bytes >> 20)
 
     def opened(self, connection: ImapConnection, peer_host: str) -> StatusResponse | None:
         """Count a new connection. What it is told if it may not begin."""

@@ -6,10 +6,11 @@ the last ones. If a body fails in the middle of its literal, nothing true can be
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from hashlib import blake2b
 from itertools import islice
-from typing import Final
+from typing import Final, TypeVar
 
 from chatmail.errors import StorageError
 from chatmail.imap import commands
@@ -26,12 +27,18 @@ from chatmail.services.imap_session_state import CommandRefused, Selected, Sessi
 from chatmail.storage.store import FlagsMode, StoredBody
 
 BATCH_MESSAGES: Final = 250
-CHUNK_BYTES: Final = 256 * 1024
-"""Read from a body at a time."""
+CHUNK_BYTES: Final = 64 * 1024
+"""Read from a body at a time; some three times as much waits in memory for a peer that takes nothing."""
+MAX_CONVERTED_BYTES: Final = 1 << 20
+"""Of a part that is decoded here, which needs all of it in memory; BODY[] gives larger ones as they are."""
 MAX_ITEMS: Final = 100
 """In one command; clients ask for some ten."""
-_MESSAGES_PER_TURN: Final = 25
-_HEADER_BYTES_PER_TURN: Final = 64 * 1024
+_LARGE_HEADER_BYTES: Final = 16 * 1024
+"""Of a message and its parts: what is longer takes milliseconds to describe."""
+_SCANNED_AT_ONCE: Final = 16 * 1024
+"""Of a body whose parts are looked for: a few milliseconds where every line is nearly a delimiter."""
+
+T = TypeVar("T")
 
 
 async def fetch(state: SessionState, tag: str, command: commands.Fetch) -> StatusResponse:
@@ -94,21 +101,21 @@ async def _answer_batch(
     headers = await state.context.store.mailboxes.headers({r.body_id for r in records}) if plan.needs_header else {}
     account_id = state.require_account()
     tells_flags = plan.tells_flags and (plan.tells_modseq or not state.condstore)
-    view, output, header_bytes = selected.view, state.output, 0
-    for number, record in enumerate(records, 1):
+    view, output = selected.view, state.output
+    for record in records:
         header = headers.get(record.body_id, b"")
-        header_bytes += len(header)
-        if plan.needs_parts or number % _MESSAGES_PER_TURN == 0 or header_bytes > _HEADER_BYTES_PER_TURN:
-            await asyncio.sleep(0)  # what comes from memory never waits: the others have their turn here
-            header_bytes = 0
+        if state.turn.is_over:
+            await state.turn.next()  # what comes from memory never waits
         seq_num = view.seq_num(record.uid)
         if seq_num is None or (plan.needs_header and not header):
             continue
         message = FetchedRecord(record, header, None, email_id(account_id, record) if plan.needs_email_id else "")
         if plan.needs_body:
             await _answer(state, plan, seq_num, message)
-        else:
+        elif len(header) <= _LARGE_HEADER_BYTES:
             output.write(plan.response(seq_num, message))
+        else:
+            output.write(await _in_thread(state, partial(plan.response, seq_num, message)))
         if output.is_full:
             await output.drain()
         if tells_flags:
@@ -134,19 +141,42 @@ async def _answer(state: SessionState, plan: FetchPlan, seq_num: SeqNum, message
     if body is None:
         return
     if plan.needs_parts:
-        message = message._replace(parts=await _scan(body))
+        message = message._replace(parts=await scan(state, body))
     try:
-        items = plan.items(message)
+        items = await _described(state, plan, message)
     except UnknownEncodingError:
         raise CommandRefused("A part has an unknown encoding", UNKNOWN_CTE) from None
     await _write(state, seq_num, items, body)
 
 
-async def _scan(body: StoredBody) -> Part:
-    """The parts of a body of any size."""
+async def _described(state: SessionState, plan: FetchPlan, message: FetchedRecord) -> Sequence[Encoded]:
+    """The items."""
+    if len(message.header) + _header_bytes(message.parts) <= _LARGE_HEADER_BYTES:
+        return plan.items(message)
+    return await _in_thread(state, partial(plan.items, message))
+
+
+async def _in_thread(state: SessionState, describe: Callable[[], T]) -> T:
+    """What may take a tenth of a second, since headers are large: in a thread, and one at a time."""
+    async with state.context.describing:
+        return await asyncio.to_thread(describe)
+
+
+def _header_bytes(part: Part | None) -> int:
+    if part is None:
+        return 0
+    return sum(map(len, part.fields.values())) + sum(map(_header_bytes, part.children))
+
+
+async def scan(state: SessionState, body: StoredBody) -> Part:
+    """The parts of a body of any size, found without keeping anybody waiting."""
     scanner = PartScanner()
     for offset in range(0, body.size_bytes, CHUNK_BYTES):
-        scanner.feed(await body.read(offset, CHUNK_BYTES))
+        chunk = await body.read(offset, CHUNK_BYTES)
+        for start in range(0, len(chunk), _SCANNED_AT_ONCE):
+            scanner.feed(chunk[start : start + _SCANNED_AT_ONCE])
+            if state.turn.is_over:
+                await state.turn.next()
     return scanner.finish()
 
 
@@ -170,6 +200,8 @@ async def _made(body: StoredBody, item: BodyRange) -> Encoded:
     """The item itself where its octets are passed on as they are."""
     if item.convert is None:
         return item
+    if item.end - item.start > MAX_CONVERTED_BYTES:
+        raise CommandRefused("The part is too large to be decoded here", UNKNOWN_CTE)
     value = item.convert(await body.read(item.start, item.end - item.start))
     return item.name + b" %d" % len(value) if item.is_size_only else fetch_literal(item.name, value)
 

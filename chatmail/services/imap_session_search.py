@@ -3,7 +3,6 @@
 What a key can decide without reading messages is decided first. Headers are read in batches, bodies one at a time.
 """
 
-import asyncio
 from array import array
 from collections.abc import AsyncIterator, Sequence
 from itertools import islice
@@ -12,11 +11,11 @@ from typing import Final
 from chatmail.imap import commands
 from chatmail.imap.response_codes import BAD_CHARSET
 from chatmail.imap.responses import EsearchResult, SearchNumbers, StatusResponse, ok
-from chatmail.imap.search import Candidate, SearchScope, SearchTest, cheap_part
+from chatmail.imap.search import Candidate, SearchScope, SearchTest, cheap_part, text_parts
 from chatmail.imap.search_keys import SearchReturn
 from chatmail.imap.sequence_set import ranges_of
 from chatmail.mail.changes import MessageRecord, ModSeq, Uid
-from chatmail.services.imap_session_fetch import email_id
+from chatmail.services.imap_session_fetch import email_id, scan
 from chatmail.services.imap_session_state import CommandRefused, Selected, SessionState
 
 CHARSETS: Final = ("US-ASCII", "UTF-8")
@@ -63,9 +62,10 @@ async def _candidates(
         headers = await mailboxes.headers(wanted) if test.needs_header else {}
         for each in passed:
             header = headers.get(each.record.body_id, b"")
-            message_bytes = await _read_all(state, each.record) if test.needs_body else b""
-            yield Candidate(each.seq_num, each.record, header, message_bytes, each.email_id)
-        await asyncio.sleep(0)  # what comes from memory never waits: the others have their turn here
+            texts = await _texts(state, each.record) if test.needs_body else []
+            yield Candidate(each.seq_num, each.record, header, texts, each.email_id)
+            if state.turn.is_over:
+                await state.turn.next()  # what comes from memory never waits
 
 
 def _candidate(state: SessionState, selected: Selected, record: MessageRecord) -> Candidate | None:
@@ -73,9 +73,13 @@ def _candidate(state: SessionState, selected: Selected, record: MessageRecord) -
     return None if seq_num is None else Candidate(seq_num, record, email_id=email_id(state.require_account(), record))
 
 
-async def _read_all(state: SessionState, record: MessageRecord) -> bytes:
+async def _texts(state: SessionState, record: MessageRecord) -> list[str]:
+    """What is text in a message. Of one that is not, which is nearly all here, no more than a piece is in memory."""
     body = await state.context.store.mailboxes.body(record.body_id)
-    return b"" if body is None else await body.read(0, body.size_bytes)
+    if body is None:
+        return []
+    parts = text_parts(await scan(state, body))
+    return [part.decode(await body.read(part.start, part.end - part.start)) for part in parts]
 
 
 def _answer(state: SessionState, tag: str, command: commands.Search, found: Found, *, with_modseq: bool) -> None:

@@ -4,10 +4,11 @@ Nothing here touches a socket: everything said goes to an `Output`, everything d
 (`imap_session_*.py`) take a `SessionState`, answer one tagged status, and refuse by raising `CommandRefused`.
 """
 
+import asyncio
 import unicodedata
 from array import array
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from time import monotonic
 from typing import Protocol
@@ -38,6 +39,7 @@ from chatmail.login import Login
 from chatmail.mail.changes import AccountId, MailboxChanges, MailboxRemoved, ModSeq, Uid
 from chatmail.meters import Meters
 from chatmail.storage.store import Account, Mailbox, MailboxSnapshot, Store, SubscriptionId
+from chatmail.turns import Turns
 
 log = Log("imap")
 
@@ -103,6 +105,9 @@ class SessionContext:
     clock: Callable[[], datetime]
     wrong_login_seconds: float
     meters: Meters
+    turns: Turns
+    describing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held by who describes a message of large headers, in a thread."""
 
 
 @dataclass(slots=True)
@@ -135,6 +140,7 @@ class SessionState:
         "rev2",
         "saved",
         "selected",
+        "turn",
     )
 
     def __init__(
@@ -148,6 +154,8 @@ class SessionState:
         """TLS is on; without it nobody can log in."""
         self.is_compressed = False
         self.failed_logins = 0
+        self.turn = context.turns.turn(None)
+        """Its part in the event loop."""
         self.peer = ""
         """The IP address the client comes from; for counting, never for the log."""
         self.account: Account | None = None

@@ -15,12 +15,17 @@ from chatmail.services.imap_session_state import SessionEnd
 
 MAX_UNSENT_PUSH_BYTES: Final = 1 << 20
 """What may wait for a client that idles and does not read."""
-FULL_BYTES: Final = 128 * 1024
+FULL_BYTES: Final = 64 * 1024
 """What a session collects before it waits for the peer; also what the transport holds before it says so."""
+PROGRESS_BYTES: Final = 1024
+"""A peer that sends less has not gone on: a byte now and then keeps nothing alive."""
 
 _HANDSHAKE_SECONDS: Final = 15.0
 _SHUTDOWN_SECONDS: Final = 5.0
 _TCP_USER_TIMEOUT: Final = getattr(socket, "TCP_USER_TIMEOUT", 18)
+_TCP_NOTSENT_LOWAT: Final = getattr(socket, "TCP_NOTSENT_LOWAT", 25)
+_NOT_SENT_BYTES: Final = 256 * 1024
+"""What the kernel keeps of one stream beyond what is on its way: with its own limit a closed window costs megabytes."""
 _TCP_USER_TIMEOUT_MS: Final = 180_000
 """A peer that acknowledges nothing for so long is gone (RFC 5482)."""
 
@@ -36,6 +41,9 @@ class ImapStream(asyncio.Protocol):
         "_loop",
         "_output",
         "_output_bytes",
+        "_progress_at",
+        "_progress_bytes",
+        "_read_buffer_bytes",
         "_received_at",
         "_stuck_since",
         "_transport",
@@ -52,7 +60,8 @@ class ImapStream(asyncio.Protocol):
         self._output_bytes = 0
         self._drained: asyncio.Future[None] | None = None
         self._is_reading_paused = False
-        self._received_at = self._written_at = self._loop.time()
+        self._received_at = self._progress_at = self._written_at = self._loop.time()
+        self._progress_bytes = self._read_buffer_bytes = 0
         self._stuck_since = 0.0
 
     def attach(self, transport: asyncio.BaseTransport) -> None:
@@ -61,6 +70,7 @@ class ImapStream(asyncio.Protocol):
         sock = transport.get_extra_info("socket")
         if sock is not None and sock.family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, _TCP_USER_TIMEOUT, _TCP_USER_TIMEOUT_MS)
+            sock.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, _NOT_SENT_BYTES)
 
     def _use(self, transport: asyncio.Transport) -> None:
         self._transport = transport
@@ -77,6 +87,10 @@ class ImapStream(asyncio.Protocol):
     def take(self, data: bytes) -> None:
         """Hand what came to the core. Raises `DeflateError`."""
         self._received_at = self._loop.time()
+        self._progress_bytes += len(data)
+        self._read_buffer_bytes = max(self._read_buffer_bytes, len(data))
+        if self._progress_bytes >= PROGRESS_BYTES:
+            self._progress_at, self._progress_bytes = self._received_at, 0
         if self._deflate is None:
             self._core.receive_data(data)
         else:
@@ -167,6 +181,15 @@ class ImapStream(asyncio.Protocol):
         """What waits in memory for the peer."""
         waiting = 0 if self._transport is None else self._transport.get_write_buffer_size()
         return waiting + self._output_bytes
+
+    @property
+    def held_bytes(self) -> int:
+        """What is in memory for the peer: what it has not taken, and what it has not brought to an end."""
+        return self.unsent_bytes + self._core.held_bytes + (self._read_buffer_bytes if self._core.is_appending else 0)
+
+    def stalled_seconds(self, now: float) -> float:
+        """For how long nothing has gone on at `now`, the loop's time."""
+        return now - (self._stuck_since or self._progress_at)
 
     # --- TLS and compression ----------------------------------------------------------------------------------------
 

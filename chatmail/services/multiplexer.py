@@ -1,4 +1,4 @@
-"""Port 443: one listener for HTTPS, IMAP, submission and ACME challenges, told apart by ALPN.
+"""Ports that begin with TLS: 443 for HTTPS, IMAP, submission and ACME challenges by ALPN, 993 and 465 for one of them.
 
 Doors: `Multiplexer.run(sockets, stop)`, and the `Route`s it is given. It looks at each connection's ClientHello without
 taking it out of the socket (`MSG_PEEK`), chooses who speaks, and hands the socket over for an ordinary handshake. The
@@ -6,8 +6,10 @@ choice comes before the handshake because afterwards is too late to refuse: CPyt
 offered protocol is known, which is what cross-protocol attacks live on (RFC 7301 §3.2 wants a fatal alert).
 
 A connection that has not sent its hello costs a socket and a few hundred bytes, no task and no buffer: all wait under
-one timer, and `SO_RCVLOWAT` lets the kernel wake us only when the rest has arrived. Nothing is kept about peers. The
-server name never chooses a certificate but for a challenge (RFC 8737): a name we do not know gets the usual one.
+one timer, and `SO_RCVLOWAT` lets the kernel wake us only when the rest has arrived. Handshakes take turns: a signature
+costs as much as fifty commands, and a thousand at once would keep everybody waiting. One address may have a fifth of
+what waits and of the handshakes; addresses are forgotten with their connections. The server name never chooses a
+certificate but for a challenge (RFC 8737): a name we do not know gets the usual one.
 """
 
 import asyncio
@@ -15,11 +17,14 @@ import errno
 import re
 import socket
 import ssl
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
 from chatmail.log import Log
+from chatmail.open_connections import PROXIES
+from chatmail.policy.peer_budget import peer_of
 from chatmail.tls_hello import (
     DECODE_ERROR,
     MAX_HELLO_BYTES,
@@ -31,22 +36,28 @@ from chatmail.tls_hello import (
     fatal_alert,
     read_client_hello,
 )
+from chatmail.turns import Turn, Turns
 
 ALPN_HTTP: Final = "http/1.1"
 """Also what a client without ALPN gets. HTTP/2 is not offered."""
 ALPN_IMAP: Final = "imap"
 ALPN_SMTP: Final = "smtp"
 ALPN_CHALLENGE: Final = "acme-tls/1"
+ANY_ALPN: Final = "*"
+"""Stands for all of them, and none, on a port that speaks one protocol."""
 
-HELLO_SECONDS: Final = 10.0
+HELLO_SECONDS: Final = 15.0
 """From the accept to the last byte of the ClientHello."""
-HANDSHAKE_SECONDS: Final = 10.0
+HANDSHAKE_SECONDS: Final = 15.0
 """From there to the end of the handshake."""
 SHUTDOWN_SECONDS: Final = 5.0
 MAX_WAITING: Final = 4096
 """Connections without a hello; beyond, the one that waits longest is dropped. An honest one waits one round trip."""
 MAX_HANDSHAKES: Final = 1024
 """Handshakes under way; beyond, a connection is dropped at its hello."""
+_SHARE_OF_ONE_PEER: Final = 5
+_HANDSHAKE_COST_SECONDS: Final = 0.001
+"""Of the event loop's time, in the rounds after a handshake was begun."""
 _ACCEPTS_PER_WAKE_UP: Final = 64
 _ACCEPT_PAUSE_SECONDS: Final = 1.0
 _OUT_OF_RESOURCES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -81,6 +92,7 @@ class _Waiting:
     """A connection whose ClientHello is not complete."""
 
     deadline: float
+    peer: bytes
     peeked_bytes: int = 0
 
 
@@ -98,19 +110,23 @@ class Multiplexer:
         self,
         routes: Mapping[str, Route],
         *,
-        https_url: str,
+        https_url: str = "",
         challenge: Callable[[str], ssl.SSLContext | None] = lambda server_name: None,
         limits: MultiplexerLimits | None = None,
+        turns: Turns | None = None,
     ) -> None:
-        """`routes` are by ALPN name; one without a route is refused.
+        """`routes` are by ALPN name; one without a route is refused. `ANY_ALPN` is the route of a port that has one.
 
         `challenge` has the context for the server name of an ACME challenge under way, or None. `https_url` is told to
-        those who speak plain HTTP to this port.
+        those who speak plain HTTP to this port. `turns` are those of the process.
         """
         self._routes = routes
+        self._turns = turns or Turns()
+        self._waiting_by_peer: Counter[bytes] = Counter()
+        self._handshaking_by_peer: Counter[bytes] = Counter()
         self._challenge = challenge
         self._limits = limits or MultiplexerLimits()
-        self._plaintext_answer = _plaintext_answer(https_url)
+        self._plaintext_answer = _plaintext_answer(https_url) if https_url else b""
         self._waiting: dict[socket.socket, _Waiting] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._handshaking: set[asyncio.Task[None]] = set()
@@ -151,7 +167,7 @@ class Multiplexer:
     def _accept(self, listener: socket.socket) -> None:
         for _ in range(_ACCEPTS_PER_WAKE_UP):
             try:
-                connection, _peer = listener.accept()
+                connection, address = listener.accept()
             except (BlockingIOError, InterruptedError):
                 return
             except OSError as error:
@@ -159,7 +175,7 @@ class Multiplexer:
                     self._pause_accepting(listener, error)
                     return
                 continue  # the peer has given up meanwhile
-            self._begin(connection)
+            self._begin(connection, str(address[0]))
 
     def _pause_accepting(self, listener: socket.socket, error: OSError) -> None:
         _log.error("accepting_paused", reason=error.strerror, remedy="allow more open files for this process")
@@ -170,11 +186,16 @@ class Multiplexer:
         if listener.fileno() >= 0:
             self._loop.add_reader(listener, self._accept, listener)
 
-    def _begin(self, connection: socket.socket) -> None:
+    def _begin(self, connection: socket.socket, host: str) -> None:
         connection.setblocking(False)
+        peer = b"" if host in PROXIES else peer_of(host)
+        if peer and self._waiting_by_peer[peer] >= self._limits.waiting // _SHARE_OF_ONE_PEER:
+            connection.close()
+            return
         if len(self._waiting) >= self._limits.waiting:
             self._drop(next(iter(self._waiting)))
-        self._waiting[connection] = _Waiting(self._loop.time() + self._limits.hello_seconds)
+        self._waiting[connection] = _Waiting(self._loop.time() + self._limits.hello_seconds, peer)
+        self._waiting_by_peer[peer] += 1
         self._loop.add_reader(connection, self._look, connection)
         if self._timer is None:
             self._set_timer()
@@ -198,7 +219,7 @@ class Multiplexer:
     def _release(self, connection: socket.socket) -> None:
         """Stop waiting for this connection; it is the caller's again."""
         self._loop.remove_reader(connection)
-        del self._waiting[connection]
+        _take_one(self._waiting_by_peer, self._waiting.pop(connection).peer)
 
     def _drop(self, connection: socket.socket) -> None:
         self._release(connection)
@@ -236,18 +257,28 @@ class Multiplexer:
         route = self._route(hello)
         if route is None:
             self._refuse(connection, fatal_alert(NO_APPLICATION_PROTOCOL))
-        elif len(self._handshaking) >= self._limits.handshakes:
+        elif not self._may_shake_hands(self._waiting[connection].peer):
             self._drop(connection)
         else:
+            peer = self._waiting[connection].peer
             self._release(connection)
-            task = self._tasks.create_task(self._hand_over(connection, route))
+            self._handshaking_by_peer[peer] += 1
+            task = self._tasks.create_task(self._hand_over(connection, route, peer))
             self._handshaking.add(task)
             task.add_done_callback(self._handshaking.discard)
+
+    def _may_shake_hands(self, peer: bytes) -> bool:
+        of_one_peer = max(1, self._limits.handshakes // _SHARE_OF_ONE_PEER)
+        if peer and self._handshaking_by_peer[peer] >= of_one_peer:
+            return False
+        return len(self._handshaking) < self._limits.handshakes
 
     def _route(self, hello: ClientHello) -> Route | None:
         if hello.alpn == (ALPN_CHALLENGE,):
             context = self._challenge(hello.server_name or "")
             return None if context is None else Route(lambda: context, _Challenge)
+        if ANY_ALPN in self._routes:
+            return self._routes[ANY_ALPN]
         for name in hello.alpn or (ALPN_HTTP,):
             if name in self._routes:
                 return self._routes[name]
@@ -265,8 +296,10 @@ class Multiplexer:
             except OSError:
                 return  # gone already
 
-    async def _hand_over(self, connection: socket.socket, route: Route) -> None:
+    async def _hand_over(self, connection: socket.socket, route: Route, peer: bytes) -> None:
+        turn = self._turns.turn(peer)
         try:
+            await self._wait_for(turn, connection)
             await self._loop.connect_accepted_socket(
                 cast(Callable[[], asyncio.Protocol], route.protocol),
                 connection,
@@ -278,6 +311,22 @@ class Multiplexer:
             _log.debug("handshake_failed", error=error)
         except Exception as error:
             _log.bug(error)
+        finally:
+            _take_one(self._handshaking_by_peer, peer)
+
+    async def _wait_for(self, turn: Turn, connection: socket.socket) -> None:
+        try:
+            await turn.begin()
+        except asyncio.CancelledError:
+            connection.close()
+            raise
+        turn.end(at_least=_HANDSHAKE_COST_SECONDS)
+
+
+def _take_one(counts: Counter[bytes], peer: bytes) -> None:
+    counts[peer] -= 1
+    if not counts[peer]:
+        del counts[peer]
 
 
 def _plaintext_answer(https_url: str) -> bytes:

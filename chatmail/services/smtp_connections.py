@@ -9,6 +9,7 @@ from typing import Any, Final
 from chatmail.mail.envelope import SmtpReply
 from chatmail.open_connections import GOODBYE_SECONDS, OpenConnections
 from chatmail.services.smtp_handler import Endable
+from chatmail.turns import Turns
 
 _TOO_MANY: Final = SmtpReply(421, "Too many connections, please try again later", "4.7.0")
 _SHUTTING_DOWN: Final = SmtpReply(421, "The server is shutting down, please try again later", "4.3.2")
@@ -17,9 +18,12 @@ _SHUTTING_DOWN: Final = SmtpReply(421, "The server is shutting down, please try 
 class SmtpConnections(OpenConnections[Endable, SmtpReply]):
     """Counts connections and owns their tasks."""
 
-    def __init__(self, max_connections: int, on_refused: Callable[[], None] = lambda: None) -> None:
-        """At most so many at once; `on_refused` is called for each beyond."""
+    def __init__(
+        self, max_connections: int, on_refused: Callable[[], None] = lambda: None, turns: Turns | None = None
+    ) -> None:
+        """At most so many at once; `on_refused` is called for each beyond. `turns` are those of the process."""
         super().__init__(max_connections)
+        self.turns = turns or Turns()
         self._on_refused = on_refused
 
     def opened(self, connection: Endable, peer_host: str) -> SmtpReply | None:

@@ -15,6 +15,7 @@ from chatmail.log import ConnectionId
 from chatmail.mail.address import Address
 from chatmail.mail.envelope import SmtpReply
 from chatmail.storage.store import Account
+from chatmail.turns import Turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,10 @@ class Endable(Protocol):
 
 class ConnectionOwner(Protocol):
     """Has the tasks of all connections."""
+
+    @property
+    def turns(self) -> Turns:
+        """How the connections share the event loop."""
 
     def opened(self, connection: Endable, peer_host: str) -> SmtpReply | None:
         """There is a new connection. What it is told if it may not begin."""

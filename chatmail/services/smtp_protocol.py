@@ -25,6 +25,7 @@ from chatmail.log import Log, new_connection_id
 from chatmail.mail.data_decoder import DataDecoder, DataFault
 from chatmail.mail.envelope import MESSAGE_TOO_BIG, SmtpReply
 from chatmail.mail.smtp_path import PathError, parse_mail, parse_rcpt
+from chatmail.policy.peer_budget import peer_of
 from chatmail.services.smtp_handler import (
     ConnectionOwner,
     MessageSink,
@@ -41,8 +42,6 @@ _MAX_COMMAND_BYTES: Final = 4096
 _MAX_LOGIN_FAILURES: Final = 3
 _MAX_DRAIN: Final = 4
 """How many times the largest message is read while waiting for the end of one that is refused already."""
-_COMMANDS_PER_TURN: Final = 100
-"""So many commands of a batch are done before other connections have their turn."""
 
 _TOO_MANY_RECIPIENTS: Final = SmtpReply(452, "Too many recipients", "4.5.3")
 _FAULT_REPLIES: Final = {
@@ -92,7 +91,8 @@ class SmtpConnection(SMTP):
         self._options = options
         self._owner = owner
         self._starttls_context = starttls_context
-        self._stream = SmtpStream(self, loop)
+        self._turn = owner.turns.turn(None)
+        self._stream = SmtpStream(self, loop, self._turn)
         self._encrypted = encrypted
         self._errors = 0
         self._login_failures = 0
@@ -110,6 +110,7 @@ class SmtpConnection(SMTP):
         self._stream.connected(cast(asyncio.Transport, transport))
         peer = transport.get_extra_info("peername")
         self._peer_host = str(peer[0]) if peer else ""
+        self._turn.belongs_to(peer_of(self._peer_host))
         refusal = self._owner.opened(self, self._peer_host)
         if refusal is not None:
             return self._stream.close(refusal)
@@ -186,7 +187,6 @@ class SmtpConnection(SMTP):
     async def _converse(self) -> None:
         self._stream.expire_in(self._options.login_seconds)
         await self.push(f"220 {self.hostname} ESMTP")
-        commands = 0
         while True:
             line = await self._stream.read_line()
             await self._command(line)
@@ -194,9 +194,8 @@ class SmtpConnection(SMTP):
                 raise ConnectionOverError(_TOO_MANY_ERRORS)
             if self.session.authenticated or not self._auth_required:
                 self._stream.expire_in(self._options.command_seconds)
-            commands += 1
-            if commands % _COMMANDS_PER_TURN == 0:
-                await asyncio.sleep(0)
+            if self._turn.is_over:
+                await self._turn.next()
 
     async def _command(self, line: bytes) -> None:
         try:
@@ -309,6 +308,8 @@ class SmtpConnection(SMTP):
     async def _log_in(self, login: LoginPassword) -> None:
         reply = await self._handler.authenticate(self.session, login)
         self.session.authenticated = reply.code == 235
+        if self.session.account is not None:
+            self._turn.belongs_to(self.session.account.address)
         await self._reply(reply)
         if not self.session.authenticated:
             self._login_failures += 1
@@ -401,7 +402,10 @@ class SmtpConnection(SMTP):
             raise
         self._stream.unread(decoder.rest)
         if decoder.fault is None:
-            return await sink.finish()
+            self._turn.end()
+            reply = await sink.finish()
+            self._turn.resume()
+            return reply
         sink.discard()
         self._handler.refused(reply := _FAULT_REPLIES[decoder.fault])
         return reply

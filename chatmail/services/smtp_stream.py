@@ -16,6 +16,7 @@ from typing import Final
 
 from chatmail.errors import ProtocolError
 from chatmail.mail.envelope import SmtpReply
+from chatmail.turns import Turn
 
 MAX_LINE_BYTES: Final = 12 * 1024
 """No line is longer; RFC 4954 §4 asks for 12288 octets, and AUTH has the longest ones."""
@@ -61,12 +62,14 @@ class SmtpStream:
         "_replies",
         "_timer",
         "_transport",
+        "_turn",
         "_waiter",
         "_writing_paused",
     )
 
-    def __init__(self, protocol: asyncio.Protocol, loop: asyncio.AbstractEventLoop) -> None:
-        """`protocol` is the one that hands in the transport's calls."""
+    def __init__(self, protocol: asyncio.Protocol, loop: asyncio.AbstractEventLoop, turn: Turn) -> None:
+        """`protocol` is the one that hands in the transport's calls; what comes in is worked on in its `turn`."""
+        self._turn = turn
         self._protocol = protocol
         self._loop = loop
         self._transport: asyncio.Transport | None = None
@@ -270,10 +273,12 @@ class SmtpStream:
         await self.flush()
         self._input, self._position = self._input[self._position :], 0
         before = len(self._input)
+        self._turn.end()
         while len(self._input) == before:
             if self._eof:
                 raise PeerGoneError("end of input")
             await self._wait()
+        await self._turn.begin()
 
     async def _wait(self) -> None:
         """Until anything happens. Raises what ended the connection."""

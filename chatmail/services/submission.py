@@ -1,4 +1,4 @@
-"""Submission: ports 465, 587 and, handed over by the multiplexer, 443. RFC 6409, RFC 8314.
+"""Submission: port 587 and, handed over by the multiplexer, 465 and 443. RFC 6409, RFC 8314.
 
 Door: `SubmissionService`. Between the conversation (`smtp_protocol`) and the policies stands one handler; a message is
 judged while it comes in, staged chunk by chunk, and handed to the router when it is whole. Nothing is looked up in the
@@ -48,8 +48,6 @@ _WRONG_LOGIN: Final = SmtpReply(535, "Authentication failed: wrong address or pa
 _NO_LOGIN_NOW: Final = SmtpReply(454, "Authentication is not possible now, please try again later", "4.7.0")
 _LOGIN_IS_OVER: Final = SmtpReply(550, "This account may not send any more with this login", "5.7.1")
 _ACCEPTED: Final = SmtpReply(250, "Message accepted", "2.0.0")
-_HANDSHAKE_SECONDS: Final = 15.0
-_SHUTDOWN_SECONDS: Final = 5.0
 
 
 class SubmissionService:
@@ -83,15 +81,8 @@ class SubmissionService:
         """A protocol for a connection whose TLS handshake is done."""
         return SmtpConnection(self._handler, self._options, self._connections, encrypted=True)
 
-    async def run(
-        self,
-        *,
-        submission: Sequence[socket.socket],
-        submissions: Sequence[socket.socket],
-        context: ssl.SSLContext,
-        stop: asyncio.Event,
-    ) -> None:
-        """Serve the bound sockets, STARTTLS on `submission` and TLS on `submissions`, until `stop`.
+    async def run(self, sockets: Sequence[socket.socket], context: ssl.SSLContext, stop: asyncio.Event) -> None:
+        """Serve the bound sockets, in clear until STARTTLS, until `stop`.
 
         Then close them, and end every connection, those of `tls_protocol` too; a message that was received whole is
         delivered first.
@@ -103,18 +94,8 @@ class SubmissionService:
         loop = asyncio.get_running_loop()
         async with asyncio.TaskGroup() as tasks, AsyncExitStack() as at_end:
             at_end.push_async_callback(self._connections.end_all)
-            for listener in submission:
+            for listener in sockets:
                 server = await loop.create_server(clear_protocol, sock=listener, backlog=BACKLOG)
-                at_end.callback(server.close)
-            for listener in submissions:
-                server = await loop.create_server(
-                    self.tls_protocol,
-                    sock=listener,
-                    backlog=BACKLOG,
-                    ssl=context,
-                    ssl_handshake_timeout=_HANDSHAKE_SECONDS,
-                    ssl_shutdown_timeout=_SHUTDOWN_SECONDS,
-                )
                 at_end.callback(server.close)
             self._connections.serve(tasks)
             await stop.wait()

@@ -1,6 +1,6 @@
 import pytest
 
-from chatmail.imap.part_tree import MAX_DEPTH, MAX_PARTS, Part, PartScanner, scan_parts
+from chatmail.imap.part_tree import MAX_DEPTH, MAX_PARTS, Part, PartScanner, parse_parameters, scan_parts
 
 NESTED = (
     b'From: a@example.org\r\nContent-Type: multipart/mixed; boundary="x y"\r\n\r\npreamble\r\n--x y\r\n\r\nhello\r\n'
@@ -89,3 +89,24 @@ def test_an_endless_line_is_not_kept() -> None:
     scanner.feed(b"\n--o--\n")
     root = scanner.finish()
     assert root.children[0].end - root.children[0].body_start == 1_000_000
+
+
+def test_lines_that_are_nearly_delimiters_are_passed_over_wherever_a_piece_ends() -> None:
+    message = (
+        b"Content-Type: multipart/mixed; boundary=ab\n\n--ab\n\n--a\n--abc\n--ab-\n --ab\n--ab--x\n--ab \t\r\n\n"
+        b"two\n--a\n--ab--\nend\n--ab"
+    )
+    whole = scan_parts(message)
+    assert [message[part.body_start : part.end] for part in whole.children] == [
+        b"--a\n--abc\n--ab-\n --ab\n--ab--x",
+        b"two\n--a",
+    ]
+    for size in range(1, 12):
+        scanner = PartScanner()
+        for start in range(0, len(message), size):
+            scanner.feed(message[start : start + size])
+        assert repr(scanner.finish()) == repr(whole)
+
+
+def test_no_more_parameters_are_read_than_anybody_needs() -> None:
+    assert len(parse_parameters(b"; a=b" * 100_000)) < 2000

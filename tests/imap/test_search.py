@@ -7,6 +7,7 @@ from chatmail.imap import search_keys as keys
 from chatmail.imap.search import Candidate, SearchScope, SearchTest, cheap_part
 from chatmail.imap.sequence_set import SavedResult, SequenceSet, UidSet
 from chatmail.mail.changes import SEEN, Flag, MessageRecord, ModSeq, SeqNum, Uid
+from tests.support.imap_message_oracles import texts_of
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 HEADER = (
@@ -22,7 +23,7 @@ def candidate(uid: int = 30, seq_num: int = 3, message: bytes = MESSAGE) -> Cand
     received = NOW - timedelta(hours=2)
     record = MessageRecord(Uid(uid), ModSeq(9), flags, 1000, received, NOW - timedelta(days=3), 1)
     header = message[: message.index(b"\r\n\r\n") + 4]
-    return Candidate(SeqNum(seq_num), record, header, message, "M1")
+    return Candidate(SeqNum(seq_num), record, header, texts_of(message), "M1")
 
 
 def found(key: keys.SearchKey, message: Candidate | None = None) -> bool:

@@ -289,3 +289,47 @@ async def test_a_stop_closes_what_is_open(authority: TestAuthority) -> None:
     with contextlib.suppress(ConnectionError):
         await asyncio.wait_for(reader.read(), 5)
     writer.close()
+
+
+FIELDS = b"".join(b"X-%d: %b\r\n" % (number, b"y" * 4000) for number in range(40))
+
+
+@pytest.mark.parametrize("tls", [True, False])
+async def test_a_head_that_grows_and_does_not_end_costs_the_connection(web: Web, tls: bool) -> None:
+    begun = REQUEST.removesuffix(b"\r\n") + FIELDS
+    assert len(begun) < 200_000 and await web.raw(begun, tls=tls) == b""
+
+
+async def test_so_does_one_behind_a_request_that_was_answered(web: Web) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", web.http_port)
+    writer.write(REQUEST)
+    await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+    with contextlib.suppress(ConnectionError):
+        for start in range(0, len(FIELDS), 5000):
+            writer.write((REQUEST.removesuffix(b"\r\n") + FIELDS)[start : start + 5000])
+            await writer.drain()
+        await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+
+
+async def test_a_head_may_be_long_and_a_body_longer(web: Web) -> None:
+    fields = b"".join(b"X-%d: %b\r\n" % (number, b"y" * 4000) for number in range(12))
+    asked = REQUEST.replace(b"GET", b"POST").removesuffix(b"\r\n") + fields
+    body = b"Content-Length: 200000\r\nConnection: close\r\n\r\n" + b"z" * 200_000
+    assert (await web.raw(asked + body, tls=True)).startswith(b"HTTP/1.1 ")
+
+
+async def test_one_address_may_have_a_fifth_of_the_connections(authority: TestAuthority) -> None:
+    async with _running(authority, limits=HttpLimits(connections=10)) as web:
+        crowd = [await _hold(web, "127.0.0.3") for _ in range(2)]
+        third, _ = third_connection = await _hold(web, "127.0.0.3")
+        assert await asyncio.wait_for(third.read(), 10) == b""
+        elsewhere = await _hold(web, "127.0.0.4")
+        elsewhere[1].write(REQUEST)
+        assert (await asyncio.wait_for(elsewhere[0].readline(), 10)).startswith(b"HTTP/1.1 ")
+        for _, writer in (*crowd, third_connection, elsewhere):
+            writer.close()
+
+
+async def _hold(web: Web, source: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    return await asyncio.open_connection("127.0.0.1", web.http_port, local_addr=(source, 0))

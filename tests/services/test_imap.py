@@ -31,8 +31,10 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0)
 
 
-def later(server: ImapServer, seconds: float) -> None:
-    """Look at all deadlines as if it were so much later."""
+async def later(server: ImapServer, seconds: float) -> None:
+    """Let what is being answered come to its end, then look at all deadlines as if it were so much later."""
+    for _ in range(30):
+        await asyncio.sleep(0)
     server.service.connections.check_deadlines(asyncio.get_running_loop().time() + seconds)
 
 
@@ -150,7 +152,7 @@ async def test_a_reader_that_takes_nothing_holds_little_and_is_cut_off(tmp_path:
         assert connection.unsent_bytes < 2_000_000
         honest = await server.selected()
         assert len(await honest.fetched("UID FETCH 1 BODY.PEEK[]")) == len(message)
-        later(server, STUCK_SECONDS + 1)
+        await later(server, STUCK_SECONDS + 1)
         await until(lambda: len(server.service.connections) == 1)
 
 
@@ -209,7 +211,7 @@ async def test_there_are_only_so_many_connections(tmp_path: Path) -> None:
 async def test_who_does_not_log_in_is_sent_away(tmp_path: Path) -> None:
     async with imap_server(tmp_path / "data") as server:
         peer, member = await server.greeted(), await server.logged_in()
-        later(server, LOGIN_SECONDS + 1)
+        await later(server, LOGIN_SECONDS + 1)
         assert (await peer.line()).startswith(b"* BYE")
         assert await peer.is_closed()
         await member.ok("NOOP")
@@ -219,9 +221,9 @@ async def test_who_idles_is_kept_alive_and_who_is_silent_is_not(tmp_path: Path) 
     async with imap_server(tmp_path / "data") as server:
         idle, silent = await server.selected(), await server.selected()
         await idle.idle()
-        later(server, KEEPALIVE_SECONDS + 1)
+        await later(server, KEEPALIVE_SECONDS + 1)
         assert await idle.line() == b"* OK Still here"
-        later(server, INACTIVE_SECONDS + 1)
+        await later(server, INACTIVE_SECONDS + 1)
         assert (await silent.line()).startswith(b"* BYE")
         assert await idle.line() == b"* OK Still here"
         assert await idle.done() == []
@@ -232,7 +234,7 @@ async def test_a_message_that_does_not_come_ends_the_connection(tmp_path: Path) 
         peer = await server.logged_in()
         await peer.send(b"A1 APPEND INBOX {1000}\r\n")
         assert (await peer.line()).startswith(b"+ ")
-        later(server, APPEND_SECONDS + 1)
+        await later(server, APPEND_SECONDS + 1)
         assert (await peer.line()).startswith(b"* BYE")
 
 

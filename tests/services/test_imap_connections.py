@@ -2,8 +2,11 @@ import asyncio
 from pathlib import Path
 from typing import cast
 
+import pytest
+
+from chatmail.services import imap_connections
 from chatmail.services.imap_connection import ImapConnection
-from chatmail.services.imap_connections import ImapConnections
+from chatmail.services.imap_connections import STALLED_SECONDS, ImapConnections
 from tests.support.imap import imap_server
 
 
@@ -27,3 +30,26 @@ async def test_one_peer_has_a_fifth_and_a_network_of_ipv6_is_one_peer(tmp_path: 
         for each in connections.all():
             connections.lost(each)
         await connections.end_all()
+
+
+async def test_who_stalls_while_too_much_is_held_is_cut_off_the_longest_stalled_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(imap_connections, "MAX_HELD_BYTES", 100_000)
+    begun = b"x SEARCH TEXT {60000+}\r\n" + b"y" * 50_000
+    async with imap_server(tmp_path / "data") as server:
+        peers = [await server.logged_in("alice") for _ in range(3)]
+        for peer in peers:
+            await peer.ok("SELECT INBOX")
+        connections, clock = server.service.connections, asyncio.get_running_loop().time
+        for peer in peers[:2]:
+            await peer.send(begun)
+        while sum(each.held_bytes for each in connections.all()) < 100_000:
+            await asyncio.sleep(0)
+        connections.check_deadlines(clock())
+        assert len(connections) == 3, "nobody has stalled yet"
+        connections.check_deadlines(clock() + STALLED_SECONDS)
+        assert await peers[0].is_closed()
+        await peers[1].send(b"y" * 10_000 + b"\r\n")
+        await peers[1].until(b"x")
+        await peers[2].ok("NOOP")

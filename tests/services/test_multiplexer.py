@@ -13,7 +13,7 @@ from typing import cast
 import pytest
 
 from chatmail.net.certificate_files import server_context
-from chatmail.services.multiplexer import Multiplexer, MultiplexerLimits, Route
+from chatmail.services.multiplexer import ANY_ALPN, Multiplexer, MultiplexerLimits, Route
 from chatmail.tls_hello import fatal_alert
 from tests.support.certificates import TestAuthority, issue
 from tests.support.client_hello import alpn_extension, made_hello, real_hello
@@ -296,6 +296,44 @@ async def test_beyond_the_limit_the_longest_waiting_is_dropped(authorities: Auth
         writer.close()
         for _reader, writer in streams:
             writer.close()
+
+
+async def test_one_address_may_have_a_fifth_of_what_waits_and_of_the_handshakes(authorities: Authorities) -> None:
+    async with _running(authorities, MultiplexerLimits(waiting=10, handshakes=5)) as port:
+
+        async def connect(source: str, *, hello: bool) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port.port, local_addr=(source, 0))
+            writer.write(real_hello(DOMAIN, ["imap"]) if hello else b"")
+            return reader, writer
+
+        waiting = [await connect("127.0.0.3", hello=False) for _ in range(3)]
+        assert await asyncio.wait_for(waiting[2][0].read(), 5) == b""
+        shaking = [await connect("127.0.0.4", hello=True)]
+        assert await asyncio.wait_for(shaking[0][0].read(1), 5) == b"\x16"
+        shaking.append(await connect("127.0.0.4", hello=True))
+        with contextlib.suppress(ConnectionResetError):
+            assert await asyncio.wait_for(shaking[1][0].read(), 5) == b""
+        elsewhere = await connect("127.0.0.5", hello=True)
+        assert await asyncio.wait_for(elsewhere[0].read(1), 5) == b"\x16"
+        for _, writer in (*waiting, *shaking, elsewhere):
+            writer.close()
+
+
+async def test_a_port_with_one_protocol_asks_for_no_alpn(authorities: Authorities) -> None:
+    authority, challenge = authorities
+    context = server_context(authority.files)
+    multiplexer = Multiplexer({ANY_ALPN: Route(lambda: context, _greeter("imap"))})
+    listener = socket.create_server(("127.0.0.1", 0))
+    stop = asyncio.Event()
+    task = asyncio.create_task(multiplexer.run([listener], stop))
+    port = Port443(multiplexer, listener.getsockname()[1], authority, challenge)
+    for offered in ([], ["h2"], ["smtp"]):
+        _reader, writer, greeting = await port.connect(*offered)
+        assert greeting == "imap"
+        writer.close()
+    assert await asyncio.wait_for(port.raw(b"GET / HTTP/1.1\r\n\r\n"), 5) == b""
+    stop.set()
+    await task
 
 
 def _open_sockets() -> int:

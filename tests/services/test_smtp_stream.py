@@ -5,6 +5,7 @@ import pytest
 
 from chatmail.mail.envelope import SmtpReply
 from chatmail.services.smtp_stream import MAX_LINE_BYTES, ConnectionOverError, PeerGoneError, SmtpStream
+from chatmail.turns import Turns
 from tests.support.smtp_wire import Wire
 
 
@@ -15,7 +16,7 @@ def wire() -> Wire:
 
 @pytest.fixture
 async def stream(wire: Wire) -> AsyncIterator[SmtpStream]:
-    stream = SmtpStream(asyncio.Protocol(), asyncio.get_running_loop())
+    stream = SmtpStream(asyncio.Protocol(), asyncio.get_running_loop(), Turns().turn(None))
     stream.connected(wire.transport)
     yield stream
     stream.lost()

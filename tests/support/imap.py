@@ -18,6 +18,7 @@ from chatmail.mail.changes import AccountId
 from chatmail.mail.message import header_length
 from chatmail.net.certificate_files import server_context
 from chatmail.services.imap import ImapService
+from chatmail.services.multiplexer import ANY_ALPN, Multiplexer, Route
 from chatmail.storage.store import DeliveryOutcome, LocalDelivery, Store
 from tests.support.certificates import TestAuthority, issue
 
@@ -227,7 +228,8 @@ async def imap_server(
     server = ImapServer(store, service, sockets[0].getsockname()[1], sockets[1].getsockname()[1], stop)
     context = wrap(server_context(authority().files))
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(service.run(imap=sockets[:1], imaps=sockets[1:], context=context, stop=stop))
+        tasks.create_task(service.run(sockets[:1], context, stop))
+        tasks.create_task(Multiplexer({ANY_ALPN: Route(lambda: context, service.tls_protocol)}).run(sockets[1:], stop))
         try:
             yield server
         finally:

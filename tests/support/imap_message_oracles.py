@@ -7,7 +7,7 @@ from chatmail.imap.bodystructure import body_structure
 from chatmail.imap.commands import Search
 from chatmail.imap.envelope_structure import envelope_structure
 from chatmail.imap.part_tree import MAX_DEPTH, MAX_PARTS, Part, PartScanner, scan_parts
-from chatmail.imap.search import Candidate, SearchScope, SearchTest, cheap_part
+from chatmail.imap.search import Candidate, SearchScope, SearchTest, cheap_part, text_parts
 from chatmail.imap.sections import fields_selector, find_part, other_fields_selector, section_range
 from chatmail.imap.syntax import ImapSyntaxError
 from chatmail.mail.changes import SEEN, MessageRecord, ModSeq, SeqNum, Uid
@@ -134,6 +134,11 @@ def _paths(part: Part, path: tuple[int, ...] = ()) -> Iterator[tuple[int, ...]]:
 # --- SEARCH -----------------------------------------------------------------------------------------------------
 
 
+def texts_of(message_bytes: bytes) -> list[str]:
+    """What SEARCH sees of a message that is in memory."""
+    return [part.decode(message_bytes[part.start : part.end]) for part in text_parts(scan_parts(message_bytes))]
+
+
 def check_search(data: bytes) -> None:
     """The first line are keys, the rest a message: it matches or not, and the cheap half lets all through that does."""
     line, _, message_bytes = data.partition(b"\n")
@@ -148,6 +153,6 @@ def check_search(data: bytes) -> None:
     except MessageError:
         length = len(message_bytes)
     record = MessageRecord(Uid(10), ModSeq(7), frozenset({SEEN}), len(message_bytes), NOW, NOW, 1)
-    candidate = Candidate(SeqNum(1), record, message_bytes[:length], message_bytes, "M1")
+    candidate = Candidate(SeqNum(1), record, message_bytes[:length], texts_of(message_bytes), "M1")
     matches = SearchTest(command.key, scope).matches(candidate)
     assert SearchTest(cheap_part(command.key), scope).matches(Candidate(SeqNum(1), record, email_id="M1")) >= matches

@@ -25,6 +25,10 @@ def accept_any_certificate() -> ssl.SSLContext:
     return context
 
 
+def _local(source: str) -> tuple[str, int] | None:
+    return (source, 0) if source else None
+
+
 @dataclass(slots=True)
 class SmtpClient:
     """One submission session."""
@@ -35,9 +39,9 @@ class SmtpClient:
     """`perf_counter()` when the last message's final dot was written."""
 
     @classmethod
-    async def connect(cls, host: str, port: int, context: ssl.SSLContext | None) -> Self:
-        """Connect, read the greeting, EHLO."""
-        client = cls(*await asyncio.open_connection(host, port, ssl=context))
+    async def connect(cls, host: str, port: int, context: ssl.SSLContext | None, source: str = "") -> Self:
+        """Connect (from the IP address `source`), read the greeting, EHLO."""
+        client = cls(*await asyncio.open_connection(host, port, ssl=context, local_addr=_local(source)))
         try:
             await client.expect("220")
             await client.command("EHLO [127.0.0.1]", "250")
@@ -98,10 +102,15 @@ class ImapClient:
     tag: int = 0
 
     @classmethod
-    async def connect(cls, host: str, port: int, context: ssl.SSLContext | None) -> Self:
-        """Connect and read the greeting."""
-        client = cls(*await asyncio.open_connection(host, port, ssl=context, limit=1 << 20))
-        await client.line()
+    async def connect(cls, host: str, port: int, context: ssl.SSLContext | None, source: str = "") -> Self:
+        """Connect (from the IP address `source`) and read the greeting."""
+        local_addr = _local(source)
+        client = cls(*await asyncio.open_connection(host, port, ssl=context, limit=1 << 20, local_addr=local_addr))
+        try:
+            await client.line()
+        except BaseException:
+            client.close()
+            raise
         return client
 
     async def line(self) -> bytes:

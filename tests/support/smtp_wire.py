@@ -8,6 +8,7 @@ from typing import Any, cast
 from chatmail.mail.envelope import SmtpReply
 from chatmail.services.smtp_handler import Endable, SmtpOptions
 from chatmail.services.smtp_protocol import SmtpConnection
+from chatmail.turns import Turns
 from tests.support.smtp_peer import RecordingHandler
 
 OPTIONS = SmtpOptions(hostname="mx.example", max_message_bytes=10_000, max_recipients=5, login_required=False)
@@ -55,6 +56,7 @@ class Owner:
     """Runs conversations as plain tasks."""
 
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    turns: Turns = field(default_factory=Turns)
 
     def opened(self, connection: Endable, peer_host: str) -> SmtpReply | None:
         return None

@@ -12,6 +12,7 @@ from chatmail.login import Login
 from chatmail.mail.address import Address
 from chatmail.mail.changes import AccountId
 from chatmail.routing import Router
+from chatmail.services.multiplexer import ANY_ALPN, Multiplexer, Route
 from chatmail.services.smtp_connections import SmtpConnections
 from chatmail.services.submission import SubmissionService
 from chatmail.storage.store import Store
@@ -87,9 +88,9 @@ async def submission_server(
     stop = asyncio.Event()
     starttls, tls = Door(sockets[0].getsockname()[1]), Door(sockets[1].getsockname()[1], is_encrypted=True)
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(
-            service.run(submission=sockets[:1], submissions=sockets[1:], context=server_context(), stop=stop)
-        )
+        context = server_context()
+        tasks.create_task(service.run(sockets[:1], context, stop))
+        tasks.create_task(Multiplexer({ANY_ALPN: Route(lambda: context, service.tls_protocol)}).run(sockets[1:], stop))
         try:
             yield SubmissionServer(store, starttls, tls, stop)
         finally:
