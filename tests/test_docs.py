@@ -31,6 +31,7 @@ RUN_BY = {
         "tests/stress/__main__.py",
         '"--minutes"',
     ),
+    "build/test/bin/python -m tests.hostile --pyz dist/chatmail.pyz": ("tests/hostile/__main__.py", '"--pyz"'),
     "build/test/bin/python -m tests.bench.bench_expiry_wire --pyz dist/chatmail.pyz": (
         "tests/bench/bench_expiry_wire.py",
         '"--pyz"',

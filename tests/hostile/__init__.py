@@ -1,0 +1,1 @@
+"""Hostile peers against the built file, with an honest client beside them; see `docs/hostile.md`."""

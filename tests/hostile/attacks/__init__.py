@@ -1,0 +1,1 @@
+"""The attacks, one family in each module; `tests.hostile.catalogue` lists them."""
