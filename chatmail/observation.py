@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from chatmail.config import Config
 from chatmail.config_values import is_ip_address, split_host_port
@@ -17,8 +17,6 @@ from chatmail.dns.report import DnsReport
 from chatmail.errors import OperatorError
 from chatmail.log import recent_lines
 from chatmail.meters import Meters
-from chatmail.net.dns_check import check_dns
-from chatmail.net.resolver import Resolver
 from chatmail.policy.health import HealthLimits
 from chatmail.registration import RegistrationSwitch
 from chatmail.relay_facts import relay_facts
@@ -35,6 +33,9 @@ from chatmail.services.smtp_protocol import SmtpConnection
 from chatmail.services.status import StatusService, StatusSources
 from chatmail.status_snapshot import CertificateState, ExpiryState, PushState, SessionCounts, encode_history
 from chatmail.storage.store import Store
+
+if TYPE_CHECKING:
+    from chatmail.net.resolver import Resolver
 
 MAX_LOG_LINES: Final = 500
 
@@ -63,7 +64,7 @@ class Observation:
         observed: Observed,
         *,
         shortage: Callable[[], str | None],
-        resolver: Callable[[], Resolver],
+        resolver: Callable[[], "Resolver"],
     ) -> None:
         """Binds the read-only socket, and that of the metrics. Raises `OperatorError`."""
         self.dns = DnsWatch(None if is_ip_address(config.mail_domain) else _dns_look(config, resolver))
@@ -117,8 +118,10 @@ async def _log_tail(arguments: Mapping[str, Any], _report: Report) -> Any:  # no
     return {"lines": recent_lines(lines)}
 
 
-def _dns_look(config: Config, resolver: Callable[[], Resolver]) -> Callable[[], Any]:
+def _dns_look(config: Config, resolver: Callable[[], "Resolver"]) -> Callable[[], Any]:
     async def look() -> DnsReport:
+        from chatmail.net.dns_check import check_dns
+
         return await check_dns(required_records(config, relay_facts(config)), resolver())
 
     return look

@@ -20,7 +20,7 @@ from functools import cache
 from pathlib import Path
 from random import SystemRandom
 from time import monotonic
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import uvloop
 
@@ -43,7 +43,6 @@ from chatmail.net.dkim import DkimVerifier, KeyCache
 from chatmail.net.dkim_key import load_or_make_key
 from chatmail.net.dkim_signing import DkimSigner
 from chatmail.net.mail_routes import MailRoutes
-from chatmail.net.resolver import Resolver
 from chatmail.net.self_signed import self_signed_certificate
 from chatmail.observation import Observation, Observed
 from chatmail.policy.refusals import TOO_MANY_CONNECTIONS
@@ -68,6 +67,9 @@ from chatmail.storage.store import Store
 from chatmail.system_load import new_account_guard
 from chatmail.systemd import ServiceManager
 from chatmail.turns import Turns
+
+if TYPE_CHECKING:
+    from chatmail.net.resolver import Resolver
 
 SERVED_PROTOCOLS: Final = ("smtp", "submission", "submissions", "imap", "imaps", "https", "http")
 """Listeners that have a service behind them; the others are not bound."""
@@ -154,11 +156,17 @@ class Supervisor:
             await self._serve(listeners, store, login, registration)
         _log.info("stopped")
 
+    def _resolver(self) -> "Resolver":
+        """Made when somebody asks: a server without names to look up is smaller without dnspython."""
+        from chatmail.net.resolver import Resolver
+
+        return Resolver(self._config.dns.resolvers)
+
     async def _serve(self, listeners: Listeners, store: Store, login: Login, registration: RegistrationSwitch) -> None:
         meters, turns = self._meters, Turns()
         files = certificate_files(self._config, datetime.now(UTC))
         contexts, board = TlsContexts(files), ChallengeBoard()
-        resolver = cache(lambda: Resolver(self._config.dns.resolvers))
+        resolver = cache(self._resolver)
         certificates = CertificateService(self._config, contexts, board, resolver, SystemRandom())
         reception = Reception(self._config, store, DkimVerifier(KeyCache(resolver)), meters)
         http = HttpService(
@@ -246,7 +254,7 @@ class Supervisor:
             return None
         return NotifierService(self._config.push.notifier_url, store.push, meters=self._meters)
 
-    def _delivery(self, store: Store, router: Router, resolver: Callable[[], Resolver]) -> DeliveryService:
+    def _delivery(self, store: Store, router: Router, resolver: Callable[[], "Resolver"]) -> DeliveryService:
         chance = SystemRandom().random
         return DeliveryService(
             self._config.federation.queue_lifetime,

@@ -28,8 +28,8 @@ PURE_MODULES = sorted(
 NEVER_PURE = ("asyncio", "socket", "sqlite3", "ssl", "subprocess", "aiohttp", "aiosmtpd", "uvloop")
 """Modules that a pure one must not load, not even through others."""
 
-NOT_FOR_SERVING = ("textual", "acme", "pgpy", "installer")
-"""What only the installer, certificate orders and self-tests need; `serve` starts faster and smaller without."""
+NOT_FOR_SERVING = ("textual", "acme", "pgpy", "dns", "installer")
+"""What only the installer, certificate orders, names and self-tests need; `serve` starts faster and smaller without."""
 
 SERVICE_OF_FILE = {"web_folder": "http", "submission": "smtp", "mx": "smtp"}
 """Files in `services/` that belong to a service by another name; else the part before the first `_` names it."""

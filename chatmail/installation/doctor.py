@@ -29,7 +29,8 @@ from chatmail.installation.host import Host
 from chatmail.installation.places import READ_LOG, UNIT
 from chatmail.installation.preflight import clock_is_synchronized
 from chatmail.net.control_client import ask_server
-from chatmail.net.resolver import DnsFailureError, NoSuchDomainError, Resolver
+from chatmail.net.dns_answers import DnsFailureError, NoSuchDomainError
+from chatmail.net.resolver import Resolver
 from chatmail.system_load import new_account_guard, read_system_load
 
 INVITATION_SECONDS = 600

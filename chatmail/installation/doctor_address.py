@@ -15,8 +15,9 @@ from chatmail.config import Config
 from chatmail.config_values import is_ip_address
 from chatmail.installation.checkup import DoctorCheck, DoctorState
 from chatmail.net.addresses import public_addresses, source_addresses
+from chatmail.net.dns_answers import DnsFailureError, NoSuchDomainError
 from chatmail.net.dns_check import published_addresses
-from chatmail.net.resolver import DnsFailureError, NoSuchDomainError, Resolver
+from chatmail.net.resolver import Resolver
 
 CONNECT_SECONDS: Final = 5.0
 _NAME: Final = "address"

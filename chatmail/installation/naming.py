@@ -17,7 +17,8 @@ from chatmail.dns.zone import FormRow, form_rows, presentation, render_zone
 from chatmail.errors import ConfigError
 from chatmail.net import dns_check
 from chatmail.net.addresses import source_addresses
-from chatmail.net.resolver import DnsFailureError, NoSuchDomainError, Resolver
+from chatmail.net.dns_answers import DnsFailureError, NoSuchDomainError
+from chatmail.net.resolver import Resolver
 from chatmail.relay_facts import relay_facts
 
 RESOLVE_SECONDS = 6.0

@@ -14,7 +14,7 @@ from chatmail.installation.config_file import new_config_text
 from chatmail.installation.naming import DnsRecords
 from chatmail.installation.places import Places
 from chatmail.installation.record import Record, make_folder, read_record, write_record
-from chatmail.net.resolver import DnsFailureError
+from chatmail.net.dns_answers import DnsFailureError
 from chatmail.storage.atomic import write_durably
 
 

@@ -31,7 +31,7 @@ from chatmail.mail.dkim import (
     signed_bytes,
 )
 from chatmail.mail.message import HeaderBlock
-from chatmail.net.resolver import DnsFailureError, NoSuchDomainError
+from chatmail.net.dns_answers import DnsFailureError, NoSuchDomainError
 from chatmail.policy.inbound import DkimResult
 
 MAX_CACHED_NAMES: Final = 1000

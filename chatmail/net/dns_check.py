@@ -12,7 +12,8 @@ from typing import Final
 from chatmail.dns.compare import CheckState, RecordCheck, compare
 from chatmail.dns.records import DnsRecord, RecordType
 from chatmail.dns.report import DnsReport, ReverseCheck
-from chatmail.net.resolver import DnsFailureError, DnsServer, NoSuchDomainError, Resolver, ask_authority
+from chatmail.net.dns_answers import DnsFailureError, NoSuchDomainError
+from chatmail.net.resolver import DnsServer, Resolver, ask_authority
 
 MAX_QUESTIONS_AT_ONCE: Final = 8
 _ADDRESS_TYPES: Final = (RecordType.A, RecordType.AAAA)

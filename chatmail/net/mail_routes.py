@@ -8,15 +8,18 @@ or its own `mail_domain` is, or resolves to, a private address.
 from collections import OrderedDict
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from chatmail.config import Config
 from chatmail.config_values import is_ip_address
 from chatmail.errors import ChatmailError
 from chatmail.mail.envelope import SmtpReply
 from chatmail.net.addresses import source_addresses
-from chatmail.net.resolver import DnsFailureError, MailExchanger, NoSuchDomainError, Resolver
+from chatmail.net.dns_answers import DnsFailureError, MailExchanger, NoSuchDomainError
 from chatmail.policy.peer_address import is_public, is_usable
+
+if TYPE_CHECKING:
+    from chatmail.net.resolver import Resolver
 
 MAX_HOSTS: Final = 5
 """Hosts of a domain that are tried at one attempt."""
@@ -55,7 +58,7 @@ class MailRoutes:
     """Finds routes, and keeps them for a minute."""
 
     def __init__(
-        self, config: Config, resolver: Callable[[], Resolver], now: Callable[[], float], chance: Callable[[], float]
+        self, config: Config, resolver: Callable[[], "Resolver"], now: Callable[[], float], chance: Callable[[], float]
     ) -> None:
         """`now` counts seconds of a clock that only goes forward; `chance` is random from 0 up to 1."""
         self._config = config

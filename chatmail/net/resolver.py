@@ -23,7 +23,7 @@ import dns.rdtypes.ANY.TXT
 import dns.resolver
 import dns.reversename
 
-from chatmail.errors import ChatmailError
+from chatmail.net.dns_answers import DnsFailureError, MailExchanger, NoSuchDomainError
 
 QUESTION_SECONDS: Final = 5.0
 """How long one server may take for one question."""
@@ -31,22 +31,6 @@ LIFETIME_SECONDS: Final = 15.0
 """How long one question may take over all resolvers, if not said otherwise."""
 MAX_CACHED_ANSWERS: Final = 10_000
 DNS_PORT: Final = 53
-
-
-class DnsFailureError(ChatmailError):
-    """No answer: time-out, SERVFAIL, unreachable, malformed. Trying again later may help."""
-
-
-class NoSuchDomainError(ChatmailError):
-    """The name does not exist at all (NXDOMAIN)."""
-
-
-@dataclass(frozen=True, slots=True)
-class MailExchanger:
-    """One MX record; `host` is lower case without the final dot, empty for a null MX (RFC 7505)."""
-
-    preference: int
-    host: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from chatmail.errors import ChatmailError, OperatorError
 from chatmail.log import Log
 from chatmail.net.certificate_files import CertificateFiles, TlsContexts
 from chatmail.net.challenges import ChallengeBoard
-from chatmail.net.resolver import DnsFailureError, NoSuchDomainError, Resolver
+from chatmail.net.dns_answers import DnsFailureError, NoSuchDomainError
 from chatmail.policy.renewal import (
     MIN_BETWEEN_CERTIFICATES,
     RenewalState,
@@ -40,6 +40,7 @@ from chatmail.storage.atomic import write_durably
 
 if TYPE_CHECKING:
     from chatmail.net.acme import AcmeStep, ChallengeType
+    from chatmail.net.resolver import Resolver
 
 LOOK_SECONDS: Final = 10.0
 """How often watched files are looked at, and whether a renewal is due."""
@@ -89,7 +90,7 @@ class CertificateService:
         config: Config,
         contexts: TlsContexts,
         board: ChallengeBoard,
-        resolver: Callable[[], Resolver],
+        resolver: "Callable[[], Resolver]",
         rng: Random,
         *,
         look_seconds: float = LOOK_SECONDS,

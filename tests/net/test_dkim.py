@@ -6,7 +6,8 @@ import pytest
 
 from chatmail.mail.message import HeaderBlock, header_length
 from chatmail.net.dkim import FRESH_SECONDS, MAX_CACHED_NAMES, MAX_KEY_AGE_SECONDS, DkimVerifier, KeyCache
-from chatmail.net.resolver import DnsFailureError, Resolver
+from chatmail.net.dns_answers import DnsFailureError
+from chatmail.net.resolver import Resolver
 from chatmail.policy.inbound import DkimResult
 from tests.support.dkim_samples import (
     FOREIGN,

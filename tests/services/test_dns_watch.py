@@ -7,7 +7,7 @@ from chatmail.dns.compare import CheckState, RecordCheck
 from chatmail.dns.records import DnsRecord, RecordType
 from chatmail.dns.report import DnsReport
 from chatmail.errors import ChatmailError
-from chatmail.net.resolver import DnsFailureError
+from chatmail.net.dns_answers import DnsFailureError
 from chatmail.services.dns_watch import DnsWatch, verdict_of
 from chatmail.status_snapshot import DnsRecordState
 

@@ -156,6 +156,28 @@ async def test_a_reader_that_takes_nothing_holds_little_and_is_cut_off(tmp_path:
         await until(lambda: len(server.service.connections) == 1)
 
 
+async def test_an_idling_reader_that_takes_nothing_holds_little_and_is_cut_off(tmp_path: Path) -> None:
+    async with imap_server(tmp_path / "data") as server:
+        slow, busy = await server.selected(), await server.selected()
+        for _ in range(200):
+            await server.deliver(plain_message())
+        await busy.ok("NOOP")
+        await slow.send(b"I IDLE\r\n")
+        await slow.until(b"+")
+        slow.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        connection, _ = server.service.connections.all()
+        keywords, most = b" ".join(b"keyword-%d-%s" % (n, b"x" * 30) for n in range(20)), 0
+        for number in range(100):
+            await busy.ok(f"UID STORE 1:* {'+-'[number % 2]}FLAGS.SILENT ({keywords.decode()})")
+            most = max(most, connection.unsent_bytes)
+            if len(server.service.connections) == 1:
+                break
+        else:
+            pytest.fail("it was never cut off")
+        assert 128 * 1024 < most < 2_000_000
+        await busy.ok("NOOP")
+
+
 # --- limits -----------------------------------------------------------------------------------------------------
 
 

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from chatmail.net.resolver import DnsFailureError
+from chatmail.net.dns_answers import DnsFailureError
 from tests.support.tools import require_tool
 
 SELECTOR = "sel"
