@@ -29,6 +29,8 @@ EXPRESS_SECONDS: Final = 0.006
 """So much longer they may for those that were idle: these need not wait for the next round."""
 MAX_CHARGED_SECONDS: Final = 0.01
 """Of one turn: most of a longer one was spent waiting, for the store or for the peer."""
+READ_SECONDS_A_BYTE: Final = 1.5e-9
+"""What a byte costs before anybody looks at it: system call, TLS, copies. Lines without an end cost little else."""
 _LEAST_COST_SECONDS: Final = 0.00002
 
 
@@ -138,7 +140,7 @@ class Turns:
 class Turn:
     """One connection's part in the share of its owner."""
 
-    __slots__ = ("_began_at", "_charged", "_share", "_turns")
+    __slots__ = ("_began_at", "_charged", "_share", "_spent_before", "_turns")
 
     def __init__(self, turns: Turns, owner: object) -> None:
         """See `Turns.turn`."""
@@ -146,6 +148,7 @@ class Turn:
         self._share = turns.share(owner)
         self._began_at = 0.0
         self._charged = 0.0
+        self._spent_before = 0.0
 
     def belongs_to(self, owner: object) -> None:
         """From the next turn on it is the share of `owner`: somebody has logged in."""
@@ -169,6 +172,10 @@ class Turn:
         await asyncio.sleep(0)
         await self.begin()
 
+    def read(self, size_bytes: int) -> None:
+        """So much came in: that is charged with what is done about it."""
+        self._spent_before += size_bytes * READ_SECONDS_A_BYTE
+
     def resume(self) -> None:
         """Go on after `end`, and a wait for something else than the loop."""
         self._charged = 0.0
@@ -177,7 +184,8 @@ class Turn:
     def end(self, at_least: float = _LEAST_COST_SECONDS) -> None:
         """Nothing more is done now: what was used is charged, or what is known to follow."""
         if self._began_at:
-            used = max(min(perf_counter() - self._began_at, MAX_CHARGED_SECONDS), at_least)
+            used = max(min(perf_counter() - self._began_at, MAX_CHARGED_SECONDS), at_least) + self._spent_before
+            self._spent_before = 0.0
             self._share.tag += used - self._charged
             self._share.cost = (self._share.cost + used) / 2
             self._began_at = 0.0

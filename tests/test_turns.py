@@ -119,3 +119,22 @@ async def test_a_login_takes_a_connection_out_of_the_share_of_the_strangers(cloc
     await turn.begin()
     assert clock.now - began_at <= 2 * ROUND_SECONDS
     await end(tasks)
+
+
+async def test_who_sends_much_and_needs_little_for_it_waits_all_the_same(clock: Clock) -> None:
+    turns = Turns()
+    reader, other = turns.turn("reader"), turns.turn("other")
+    for turn, size_bytes in ((reader, 10_000_000), (other, 0)):
+        await turn.begin()
+        turn.read(size_bytes)
+        turn.end()
+    order: list[str] = []
+
+    async def take(turn: Turn, name: str) -> None:
+        await turn.begin()
+        order.append(name)
+        turn.end()
+
+    turns.pause()
+    await asyncio.gather(take(reader, "reader"), take(other, "other"))
+    assert order == ["other", "reader"]

@@ -125,6 +125,7 @@ class ImapConnection(ImapStream):
         """Begin to answer, or keep it for when the command in hand is answered."""
         if self._closing_at:
             return
+        self._turn.read(len(data))
         try:
             self.take(data)
         except DeflateError:

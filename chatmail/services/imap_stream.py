@@ -185,7 +185,10 @@ class ImapStream(asyncio.Protocol):
     @property
     def held_bytes(self) -> int:
         """What is in memory for the peer: what it has not taken, and what it has not brought to an end."""
-        return self.unsent_bytes + self._core.held_bytes + (self._read_buffer_bytes if self._core.is_appending else 0)
+        unfinished_bytes = self._core.held_bytes
+        # What TLS read into stays as large as the largest piece that came.
+        is_unfinished = unfinished_bytes > 0 or self._core.is_appending
+        return self.unsent_bytes + unfinished_bytes + (self._read_buffer_bytes if is_unfinished else 0)
 
     def stalled_seconds(self, now: float) -> float:
         """For how long nothing has gone on at `now`, the loop's time."""

@@ -90,6 +90,7 @@ class SmtpStream:
 
     def feed(self, chunk: bytes) -> None:
         """Bytes came in."""
+        self._turn.read(len(chunk))
         self._input = self._input[self._position :] + chunk if self._input else chunk
         self._position = 0
         self._pause_if_full()

@@ -54,6 +54,9 @@ class Outcome:
     highest_bytes: int
     after_bytes: int
     loop_lag_ms: float
+    """How late the event loop was at worst by the end of the attack."""
+    loop_lag_after_ms: float
+    """The same, all attackers' hanging up at once included."""
     cpu_percent: float
     most_connections: Mapping[str, int]
     attackers: Mapping[str, int]
@@ -89,7 +92,7 @@ HEADINGS: Final = (
     "samples, failed",
     "login p50 / p99 / max, ms",
     "memory before, most, after, MiB",
-    "loop lag, ms",
+    "loop lag, after, ms",
     "CPU",
     "recovered, s; p99 after, first login, ms",
     "missed",
@@ -106,7 +109,7 @@ def row(outcome: Outcome) -> tuple[str, ...]:
         f"{outcome.exists.samples}, {outcome.failures}",
         f"{outcome.logins}" + (f", {outcome.failed_logins} failed" if outcome.failed_logins else ""),
         ", ".join(f"{size / MIB:.0f}" for size in memory),
-        f"{outcome.loop_lag_ms:.0f}",
+        f"{outcome.loop_lag_ms:.0f}, {outcome.loop_lag_after_ms:.0f}",
         f"{outcome.cpu_percent:.0f} %",
         f"{outcome.recovered_seconds:.1f}; {outcome.after.p99:.1f}, {outcome.first_login_ms:.0f}",
         ", ".join(outcome.missed),

@@ -74,8 +74,10 @@ class _Run:
             began = perf_counter()
             async with _running(watch):
                 tally = await attackers.attack()
-            seconds, cpu = perf_counter() - began, cpu_seconds(pid) - cpu
-            seen, ended = self.honest.phase(), perf_counter()
+                seconds, cpu = perf_counter() - began, cpu_seconds(pid) - cpu
+                seen, at_the_end = self.honest.phase(), await snapshot(self.relay)
+            await attackers.leave()
+            ended = perf_counter()
             now = await self._all_gone()
             recovered_seconds, first_login = perf_counter() - ended, await self.honest.first_login()
             self.honest.phase()
@@ -93,6 +95,7 @@ class _Run:
                 before_bytes,
                 watch.highest_bytes,
                 resident_bytes(pid),
+                at_the_end.machine.loop_lag_ms,
                 now.machine.loop_lag_ms,
                 round(100 * cpu / seconds, 1),
                 watch.most_connections,
@@ -151,9 +154,13 @@ class _Attackers:
         """What they counted."""
         await self._say("go")
         async with asyncio.timeout(self.arena.seconds + LEAVE_SECONDS):
-            tally: dict[str, int] = json.loads(await self._line() or "{}")
-            await self.process.wait()
+            tally: dict[str, int] = json.loads(await self._line())
         return tally
+
+    async def leave(self) -> None:
+        """All hang up."""
+        await self._say("leave")
+        await self.process.wait()
 
     async def _say(self, line: str) -> None:
         assert self.process.stdin is not None

@@ -46,6 +46,14 @@ async def heads(arena: Arena, tally: Tally) -> None:
     await crowd(tally, arena.count(CONNECTIONS), one)
 
 
+async def first_page(arena: Arena) -> None:
+    """The first page of a server loads what makes pages, a second's work once in its life."""
+    reader, writer = await connect(arena, 443, 0)
+    writer.write(HEAD + b"Connection: close\r\n\r\n")
+    assert (await reader.read()).startswith(b"HTTP/1.1 200")
+    writer.close()
+
+
 async def requests(arena: Arena, tally: Tally) -> None:
     """Pipelined requests for the page."""
 
@@ -91,6 +99,11 @@ async def bodies(arena: Arena, tally: Tally) -> None:
 ATTACKS = (
     Attack("slowloris", "1,000 HTTP connections sending a head a byte a second", slowloris),
     Attack("http-heads", "1,000 that send a megabyte of header fields and no end", heads),
-    Attack("http-requests", "50 that pipeline requests for the page", requests),
-    Attack("http-bodies", "60 that post 26 MB of header lines where a message may come, and where none may", bodies),
+    Attack("http-requests", "50 that pipeline requests for the page", requests, first_page),
+    Attack(
+        "http-bodies",
+        "60 that post 26 MB, where a message may come and where none may",
+        bodies,
+        first_page,
+    ),
 )

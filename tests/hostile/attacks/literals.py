@@ -64,7 +64,7 @@ async def endless(arena: Arena, tally: Tally) -> None:
             while not reading.done():
                 client.writer.write(b"x" * 65536)
                 await client.writer.drain()
-                tally["MiB"] += 1
+                tally["KiB"] += 64
         finally:
             reading.cancel()
             client.close()
