@@ -48,6 +48,8 @@ DOWN_SECONDS: Final = 25.0
 """How long nobody tries a domain again that could not be reached; shorter than the first pause of an item."""
 MAX_DOMAINS: Final = 512
 """Domains with work in hand; the others wait on the disk. One message to a thousand domains is a thousand of them."""
+BEHIND_SECONDS: Final = 5.0
+"""How long those wait at most before somebody looks whether there is room for one of them."""
 FETCHED_ITEMS: Final = 50
 RECOVERY_SECONDS: Final = 5.0
 """Pause after the store failed."""
@@ -136,6 +138,7 @@ class DeliveryService:
     async def _begin_all(self) -> datetime:
         """Begin everything that is due; when something else will be."""
         now = datetime.now(UTC)
+        self._is_behind = False
         try:
             self._on_work(await self._store.queue.due_domains(now))
             following = await self._store.queue.next_attempt_after(now)
@@ -144,7 +147,7 @@ class DeliveryService:
             return now + timedelta(seconds=RECOVERY_SECONDS)
         for destination in list(self._destinations.values()):
             self._forget_quiet(destination)
-        latest = now + timedelta(seconds=_LONGEST_SLEEP_SECONDS)
+        latest = now + timedelta(seconds=BEHIND_SECONDS if self._is_behind else _LONGEST_SLEEP_SECONDS)
         return latest if following is None else min(latest, following)
 
     def _forget_quiet(self, destination: _Destination) -> None:
@@ -160,6 +163,7 @@ class DeliveryService:
                 destination.down_until = 0.0
             if not destination.running and self._domains_in_hand >= MAX_DOMAINS:
                 self._is_behind = True
+                self._wake_at(datetime.now(UTC) + timedelta(seconds=BEHIND_SECONDS))
             else:
                 self._destinations[domain] = destination
                 self._begin_lane(destination)

@@ -325,6 +325,27 @@ async def test_of_many_domains_only_some_are_in_hand_and_all_get_their_mail(
     assert [len(one.received) for one in servers] == [1, 1, 1, 1, 1, 2]
 
 
+async def test_a_domain_that_found_no_room_gets_the_first_place_that_is_free(
+    store: Store, server: ForeignServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "MAX_DOMAINS", 4)
+    monkeypatch.setattr(delivery, "BEHIND_SECONDS", 0.05)
+    spare = loopback_addresses()
+    async with AsyncExitStack() as stack:
+        holding = [await stack.enter_async_context(ForeignServer(next(spare), AUTHORITY)) for _ in range(4)]
+        async with delivering(store):
+            for one in holding:
+                one.may_answer.clear()
+                await submit(store, *at(one, "bob"))
+                await one.until(1)
+            await submit(store, *at(server, "carol"))
+            assert server.connections == 0
+            holding[0].may_answer.set()  # the other three go on taking more than half of the places
+            await server.until(1)
+            for one in holding:
+                one.may_answer.set()
+
+
 async def test_lanes_grow_with_success_and_have_a_bound(store: Store, server: ForeignServer) -> None:
     for number in range(200):
         await submit(store, *at(server, f"user{number}"))
