@@ -97,6 +97,8 @@ MEGABYTE_LINE = b"A" * MIB + b"\r\n"
         (993, (b"a APPEND INBOX {10}\r\n", b"0123456789\r\n", b"z LOGOUT\r\n")),
         (443, (GARBAGE,)),
         (443, (b"GET / HTTP/1.1\r\n" + b"X: " + b"y" * MIB + b"\r\n\r\n",)),
+        (443, (b"GET / HTTP/1.1\r\n", *(b"X-%d: %b\r\n" % (number, b"y" * 4000) for number in range(200)))),
+        (993, (b"a NOOP " + b"{0+}\r\n" * 2000, b"z LOGOUT\r\n")),
     ],
     ids=lambda value: str(value) if isinstance(value, int) else None,
 )
