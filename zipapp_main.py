@@ -31,6 +31,9 @@ class CannotStart(Exception):
 def main() -> None:
     """Unpack if needed, then run the entry point."""
     archive = Path(sys.argv[0])
+    if sys.argv[1:2] in ([], ["install"]) and sys.stderr.isatty():
+        # Reading the packages takes seconds on a small machine, and nobody should wonder whether it was started.
+        print("chatmail: starting...", file=sys.stderr)
     try:
         packages = installed_packages(archive) or unpacked_packages(archive)
     except CannotStart as problem:

@@ -109,7 +109,7 @@ def _config_text(answers: Answers, places: Places) -> str:
 def _items(places: Places, config_text: str, unit: str, log_settings: str) -> Iterator[PlannedItem]:
     user, group = (Action.KEEP if known else Action.CREATE for known in (has_user(USER), has_group(STATUS_GROUP)))
     yield PlannedItem("user", USER, "", "", "Runs the server, without a login and without rights.", user)
-    yield PlannedItem("group", STATUS_GROUP, "", "", "Its members may see how the server is; nobody is one yet.", group)
+    yield PlannedItem("group", STATUS_GROUP, "", "", "Members may see how the server is; nobody is one yet.", group)
     for path, mode, owner, purpose in (
         (places.folder, "drwxr-xr-x", "root", "The program, one file for each version."),
         (places.config_file.parent, "drwxr-xr-x", "root", "The configuration."),

@@ -23,8 +23,10 @@ def config_of(answers: Answers) -> Config:
     return parse_config(new_config_text(answers))
 
 
-def remember(answers: Answers, step: str = "") -> None:
+def remember(answers: Answers, step: str = "", name_style: str = "") -> None:
     """Keep the answers, so that whoever leaves now can come back to `step`; `uninstall` forgets them.
+
+    `name_style` is the `RecordRendering` that suits the operator.
 
     Raises `OperatorError`.
     """
@@ -33,7 +35,7 @@ def remember(answers: Answers, step: str = "") -> None:
     if record.complete:
         return
     try:
-        write_record(places, replace(record, answers=asdict(answers), step=step))
+        write_record(places, replace(record, answers=asdict(answers), step=step, name_style=name_style))
     except OSError as error:
         raise OperatorError(f"{places.record} cannot be written ({error.strerror}); mend that, then go on.") from None
 

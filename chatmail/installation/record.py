@@ -31,6 +31,8 @@ class Record:
     """What was answered so far, for an operator who comes back before anything was installed."""
     step: str = ""
     """The page at which it was left, by the name the installer gives it."""
+    name_style: str = ""
+    """How the installer shows the names of DNS records; empty for the usual way."""
 
     def with_made(self, *names: str) -> "Record":
         """With more that we made; a name twice counts once."""
@@ -50,6 +52,7 @@ def read_record(places: Places) -> Record | None:
             restart_due=bool(kept["restart_due"]),
             answers=dict(kept["answers"]),
             step=str(kept.get("step", "")),
+            name_style=str(kept.get("name_style", "")),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None

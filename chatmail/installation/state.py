@@ -1,6 +1,7 @@
 """How the installation on this machine stands, as far as its files and systemd tell."""
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from chatmail.config import Config, parse_config
 from chatmail.errors import OperatorError
@@ -32,6 +33,15 @@ class InstalledState:
     problem: str = ""
     step: str = ""
     """The page at which an installation was left; empty if none was."""
+    name_style: str = ""
+    """How the names of DNS records were shown last."""
+    kept_at: datetime | None = None
+    """When the answers were kept last; None where there is no record."""
+
+    @property
+    def is_only_answered(self) -> bool:
+        """Whether questions were answered and nothing but that was done."""
+        return bool(not self.complete and not self.steps_done and self.answers and self.answers.mail_domain)
 
 
 def installed_state(places: Places, host: Host) -> InstalledState:
@@ -50,6 +60,8 @@ def installed_state(places: Places, host: Host) -> InstalledState:
         answers=answers_of(config) if config else remembered_answers(record),
         problem=problem,
         step=record.step if record and not record.complete else "",
+        name_style=record.name_style if record else "",
+        kept_at=datetime.fromtimestamp(places.record.stat().st_mtime, UTC) if record else None,
     )
 
 

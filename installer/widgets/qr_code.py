@@ -3,12 +3,11 @@
 Half a code is none: where the whole of it does not fit, there is a sentence on what would help.
 """
 
-from typing import ClassVar, Final
+from typing import Final
 
 from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.geometry import Size
 from textual.screen import ModalScreen
@@ -17,6 +16,7 @@ from textual.widgets import Static
 from chatmail import api
 
 TITLE: Final = "Scan with Delta Chat"
+BACK: Final = "Any key goes back"
 TOO_SMALL: Final = (
     "The code needs a window of {width} columns and {height} rows; this one has {columns} and {rows}. Make it larger, "
     "or its letters smaller. Or open this link on the phone:"
@@ -50,13 +50,14 @@ class QrScreen(ModalScreen[None]):
     }
     QrScreen #too-small { display: none; width: auto; max-width: 100%; height: auto; margin-bottom: 1; }
     QrScreen #link { width: auto; max-width: 100%; height: auto; color: $text-muted; }
+    QrScreen #back { display: none; width: auto; height: 1; color: $text-muted; }
+    QrScreen.-alone.-spare #back { display: block; }
     QrScreen.-alone { background: $background; }
     QrScreen.-alone > Vertical { padding: 0; border: none; background: $background; }
     QrScreen.-alone #link { display: none; }
     QrScreen.-too-small QrCode { display: none; }
     QrScreen.-too-small #too-small { display: block; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,enter,q,space", "dismiss", show=False)]
 
     def __init__(self, link: str) -> None:
         super().__init__()
@@ -65,10 +66,11 @@ class QrScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """The code, the link, and what is said where neither fits."""
         with Vertical() as frame:
-            frame.border_title, frame.border_subtitle = TITLE, "Esc closes"
+            frame.border_title, frame.border_subtitle = TITLE, BACK
             yield QrCode(self._link)
             yield Static("", id="too-small", markup=False)
             yield Static(self._link, id="link", markup=False)
+            yield Static(BACK, id="back", markup=False)
 
     def on_resize(self, event: events.Resize) -> None:
         """Another window, another choice."""
@@ -78,9 +80,15 @@ class QrScreen(ModalScreen[None]):
         is_framed = columns >= width + _FRAME.width and rows >= height + _FRAME.height + link_rows
         fits = columns >= width and rows >= height
         self.set_class(fits and not is_framed, "-alone")
+        self.set_class(rows > height, "-spare")
         self.set_class(not fits, "-too-small")
         said = TOO_SMALL.format(width=width, height=height, columns=columns, rows=rows)
         self.query_one("#too-small", Static).update(said)
+
+    def on_key(self, event: events.Key) -> None:
+        """Any of them leaves."""
+        event.stop()
+        self.dismiss()
 
     def on_click(self) -> None:
         """The mouse leaves, too."""

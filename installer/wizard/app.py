@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from threading import Event
 from typing import ClassVar
 
@@ -87,12 +88,20 @@ class WizardApp(ThemedApp):
         following = self.journey.after(step)
         if self.journey.answers.mail_domain and not self.installed:
             try:
-                self.door.remember(self.journey.answers, following)
+                self.door.remember(self.journey.answers, following, self.journey.name_style)
             except api.OperatorError as error:
                 shown = self.screen
                 return shown.say(Mark.FAILED, str(error)) if isinstance(shown, StepScreen) else None
             self._kept_step = following
         self._show(following)
+
+    def prefer(self, name_style: api.RecordRendering) -> None:
+        """Show the names of records so, also to whoever comes back."""
+        self.journey = replace(self.journey, name_style=name_style)
+        if self._kept_step is not None:
+            # What cannot be written now is said when it matters, at the next page.
+            with suppress(api.OperatorError):
+                self.door.remember(self.journey.answers, self._kept_step, name_style)
 
     def go_back(self, step: Step) -> None:
         """To the page before `step`."""

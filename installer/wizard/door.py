@@ -28,7 +28,7 @@ class Door(Protocol):
                     ) -> api.Resolution:  # fmt: skip
         """What the domain leads to."""
 
-    def remember(self, answers: api.Answers, step: str = "") -> None:
+    def remember(self, answers: api.Answers, step: str = "", name_style: str = "") -> None:
         """Keep the answers."""
 
     def dns_records(self, answers: api.Answers, own_addresses: Sequence[str] = ()) -> api.DnsRecords:

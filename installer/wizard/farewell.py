@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from chatmail import api
 from installer.wizard.journey import Step
 
+KEPT = "Nothing is installed yet; your answers are kept, up to “{step}” (in /opt/chatmail, keys in /var/lib/chatmail)."
+
 
 @dataclass(frozen=True, slots=True)
 class Farewell:
@@ -37,5 +39,5 @@ def farewell(step: Step, *, kept: bool, installing: bool, installed: bool, certi
     if installing:
         return Farewell("The installation is not complete; what is done stays.", (go_on, remove))
     if kept:
-        return Farewell(f"Nothing is installed yet; your answers are kept, up to “{step}”.", (go_on, remove))
+        return Farewell(KEPT.format(step=step), (go_on, remove))
     return Farewell("Nothing was changed on this machine.", ((command, "starts again"),))

@@ -62,13 +62,20 @@ def contact(text: str) -> object:
     return typed
 
 
+def _as_typed(value: object) -> str:
+    # Only what `contact` has put before it; a link with more in it stays one.
+    text = str(value)
+    address = text.removeprefix("mailto:")
+    return address if "?" not in address else text
+
+
 FIELDS = (
     Field("registration", texts.REGISTRATION, texts.REGISTRATION_HINT, choices=texts.REGISTRATION_CHOICES),
     Field("delete_mails_after", texts.MAILS, texts.MAILS_HINT, texts.DAYS, parse=_days),
     Field("delete_large_after", texts.LARGE, texts.LARGE_HINT, texts.DAYS, parse=_days),
     Field("delete_inactive_users_after", texts.INACTIVE, texts.INACTIVE_HINT, texts.DAYS, parse=_days),
     Field("max_mailbox_size", texts.QUOTA, texts.QUOTA_HINT, texts.MEBIBYTES, parse=_size, show=_in_mebibytes),
-    Field("admin", texts.CONTACT, texts.CONTACT_HINT, parse=contact),
+    Field("admin", texts.CONTACT, texts.CONTACT_HINT, parse=contact, show=_as_typed),
 )
 
 

@@ -49,6 +49,8 @@ class Journey:
     tls_chosen: bool = False
     certificate_missing: bool = False
     """The operator goes on without the certificate; the server will try on its own."""
+    name_style: api.RecordRendering = api.RecordRendering.SHORT_NAMES
+    """How the names of DNS records are shown."""
 
     @property
     def kind(self) -> api.DomainKind:
@@ -93,6 +95,20 @@ class Journey:
         tls = {} if self.tls_chosen else {"tls_mode": domain.default_tls}
         return self.with_answers(mail_domain=domain.mail_domain, **tls)
 
+    def with_contact(self, before: str) -> "Journey":
+        """The contact, where it is a mail address, is also proposed to the authority, unless another one is there.
+
+        `before` is the contact there was.
+        """
+        if self.answers.acme_email not in ("", mail_address_of(before)) or self.answers.admin == before:
+            return self
+        return self.with_answers(acme_email=mail_address_of(self.answers.admin))
+
+
+def mail_address_of(contact: str) -> str:
+    """The address in a `mailto:` link; empty for any other contact."""
+    return contact.removeprefix("mailto:").partition("?")[0] if contact.startswith("mailto:") else ""
+
 
 def first_journey(state: api.InstalledState, preset: Mapping[str, object]) -> Journey:
     """What is installed or remembered, and above it what was said on the command line."""
@@ -101,7 +117,8 @@ def first_journey(state: api.InstalledState, preset: Mapping[str, object]) -> Jo
     journey = Journey(state.answers or api.Answers(""), tls_chosen="tls_mode" in said or state.answers is not None)
     if isinstance(judged, api.DomainAnswer):
         journey = replace(journey.with_domain(judged), tls_chosen=journey.tls_chosen)
-    return journey.with_answers(**said)
+    style = next((one for one in api.RecordRendering if one == state.name_style), journey.name_style)
+    return replace(journey.with_answers(**said), name_style=style)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +155,9 @@ def _offers_to_go_on(state: api.InstalledState) -> list[Offer]:
         return [again]
     step = step_to_resume(state)
     sentence = f"The installation for {state.answers.mail_domain} was left at “{step}”."
+    if state.is_only_answered:
+        when = f" ({state.kept_at:%Y-%m-%d %H:%M} UTC)" if state.kept_at else ""
+        sentence = f"Your answers for {state.answers.mail_domain} are kept{when}; you were at “{step}”."
     return [Offer("resume", "Go on", sentence, Course.NEW, step), again]
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from chatmail import api
+from installer.wizard.texts import welcome as texts
 
 
 class Mark(Enum):
@@ -17,7 +18,7 @@ class Mark(Enum):
     DIFFERENT = ("✗", "differs", "bad")
     ADVISED = ("▲", "advised", "warn")
     """Missing or different, but only recommended."""
-    SPREADING = ("✓", "spreading", "good")
+    SPREADING = ("~", "spreading", "busy")
     """Right at its source, not yet seen by everybody."""
     SILENT = ("?", "no answer", "warn")
     SKIPPED = ("–", "not used", "calm")
@@ -71,8 +72,10 @@ _RECORD = {
 }
 
 
-def preflight_row(check: api.PreflightCheck) -> Row:
-    """A look at the machine."""
+def preflight_row(check: api.PreflightCheck, state: api.InstalledState) -> Row:
+    """A look at the machine; where somebody has only answered questions so far, nothing is wrong with that."""
+    if check.name == "installation" and state.is_only_answered:
+        return Row(Mark.OK, check.name, texts.ANSWERS_KEPT)
     return Row(_PREFLIGHT[check.state], check.name, check.sentence, check.remedy)
 
 

@@ -26,6 +26,8 @@ class MachineLooked(Message):
     """One look at the machine was made."""
 
     check: api.PreflightCheck
+    state: api.InstalledState
+    """What was installed at the beginning of the look."""
 
 
 @dataclass

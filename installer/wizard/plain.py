@@ -67,7 +67,7 @@ class PlainWizard:
             self._console.ask(plain.AGAIN)
             return step
         if self._journey.answers.mail_domain and following is not Step.DONE:
-            self._door.remember(self._journey.answers, following)
+            self._door.remember(self._journey.answers, following, self._journey.name_style)
             self._kept_step = following
         return following
 
@@ -94,10 +94,11 @@ class PlainWizard:
 
     def _welcome(self) -> Step:
         self._head(Step.WELCOME, welcome.TITLE, welcome.LEAD)
+        state = self._door.installed_state()
         while True:
             rows = []
             for check in self._door.preflight(self._options):
-                rows.append(preflight_row(check))
+                rows.append(preflight_row(check, state))
                 self._console.row(rows[-1])
             stops, warnings = counted(rows)
             self._console.say(welcome.summary(stops, warnings))
@@ -105,7 +106,6 @@ class PlainWizard:
                 break
             if not self._console.confirm(f"{welcome.LOOK_AGAIN}?", default=True):
                 raise _LeftError
-        state = self._door.installed_state()
         self._journey = first_journey(state, self._preset)
         found = offers(state, api.VERSION)
         chosen = found[0]
@@ -136,7 +136,7 @@ class PlainWizard:
     def _settings(self) -> None:
         self._head(Step.SETTINGS, settings.TITLE, plain.SETTINGS)
         values = {field.name: self._setting(field) for field in FIELDS}
-        wanted = self._journey.with_answers(**values)
+        wanted = self._journey.with_answers(**values).with_contact(self._journey.answers.admin)
         api.config_of(wanted.answers)
         self._journey = wanted
 
@@ -155,7 +155,7 @@ class PlainWizard:
     def _dns(self) -> Step | None:
         self._head(Step.DNS, dns.TITLE, plain.DNS)
         answers = self._journey.answers
-        sheet = RecordSheet(self._door.dns_records(answers, self._own_addresses))
+        sheet = RecordSheet(self._door.dns_records(answers, self._own_addresses), self._journey.name_style)
         self._show_records(sheet)
         while True:
             self._console.say(self._journey_said(dns.CHECKING))
@@ -163,14 +163,14 @@ class PlainWizard:
             for line in sheet.lines():
                 about = "; ".join(f"{label}: {text}" for label, text in line.details() if label in ("Found", "Do"))
                 self._console.row(Row(line.mark, line.rendered.type, line.rendered.name, about))
-            _mark, said = sheet.summary(0)
-            self._console.say(said.partition(";")[0].rstrip(".") + ".")
-            wrong = sheet.wrong(required=True)
-            if not wrong:
+            _mark, said = sheet.summary(None)
+            self._console.say(said)
+            if not sheet.wrong(required=True):
                 return None
             match self._console.ask(plain.DNS_KEYS).lower():
                 case "r":
                     sheet = sheet.in_next_rendering()
+                    self._journey = replace(self._journey, name_style=sheet.rendering)
                     self._show_records(sheet)
                 case "s":
                     path = self._console.ask(dns.SAVE_QUESTION, f"./{answers.mail_domain}.zone")
@@ -179,11 +179,11 @@ class PlainWizard:
                     typed = self._console.ask(dns.ADDRESSES_QUESTION, " ".join(self._own_addresses))
                     self._own_addresses = tuple(typed.replace(",", " ").split())
                     return Step.DNS
-                case "n" if self._may_skip(wrong):
+                case "n" if self._may_skip(sheet):
                     return None
 
-    def _may_skip(self, wrong: int) -> bool:
-        self._console.say(dns.SKIP_QUESTION.format(count=wrong))
+    def _may_skip(self, sheet: RecordSheet) -> bool:
+        self._console.say(dns.skip_question(sheet.names_of_wrong()))
         for line in dns.SKIP_CONSEQUENCES:
             self._console.say(line)
         return self._console.confirm(f"{dns.SKIP_YES}?")
@@ -194,7 +194,7 @@ class PlainWizard:
     def _show_records(self, sheet: RecordSheet) -> None:
         if sheet.records.note:
             self._console.say(sheet.records.note)
-        self._console.say(f"Shown with {dns.RENDERINGS[sheet.rendering]}.")
+        self._console.say(f"{dns.FORM.format(form=dns.RENDERINGS[sheet.rendering])}.")
         for line in sheet.lines():
             self._console.say(f"{line.record.purpose} ({'required' if line.record.required else 'recommended'})")
             self._console.say_line(f"  {line.rendered.type}  {line.rendered.name}")
@@ -208,7 +208,8 @@ class PlainWizard:
             if found.trusted and self._console.confirm(f"{text} {plain.KEEP_IT}", default=True):
                 return
         while True:
-            mode = self._console.choose(plain.CERTIFICATE, certificate.MODES, self._journey.answers.tls_mode)
+            modes = certificate.modes(self._journey.answers.acme_directory)
+            mode = self._console.choose(plain.CERTIFICATE, modes, self._journey.answers.tls_mode)
             self._journey = replace(self._journey.with_answers(tls_mode=mode, **self._fields(mode)), tls_chosen=True)
             try:
                 got = self._door.obtain_certificate(self._journey.answers, lambda step: self._console.say(f"{step}…"))
@@ -235,7 +236,7 @@ class PlainWizard:
             }
         if mode == "self-signed":
             return {}
-        self._console.say(certificate.EMAIL_HINT)
+        self._console.say(certificate.email_hint(answers.acme_directory))
         while True:
             email = self._console.ask(certificate.EMAIL, answers.acme_email)
             if wrong := judged_mail_address(email):

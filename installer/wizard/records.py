@@ -29,9 +29,16 @@ class RecordLine:
         rows = [
             ("Name", self.rendered.name),
             ("Value", self.rendered.value),
-            ("For", f"{self.record.purpose} ({need})"),
         ]
-        if self.check is None or self.check.state is api.CheckState.OK:
+        if fields := texts.FIELDS.get(self.rendered.type):
+            rows.append(("", fields.format(*self.rendered.value.split())))
+        rows.append(("For", f"{self.record.purpose} ({need})"))
+        if self.check is None:
+            return rows
+        if self.mark is Mark.SPREADING:
+            old = self.check.public or ("nothing",)
+            return [*rows, *(("Seen", value) for value in old[:4]), ("Wait", texts.STILL_SPREADING)]
+        if self.check.state is api.CheckState.OK:
             return rows
         found = self.check.found or (("nothing",) if self.check.state is api.CheckState.MISSING else ())
         rows += [("Found", value) for value in found[:4]]
@@ -73,15 +80,39 @@ class RecordSheet:
             for line in self.lines()
         )
 
-    def summary(self, interval_seconds: float) -> tuple[Mark, str]:
-        """How it stands altogether."""
+    def names_of_wrong(self) -> list[str]:
+        """The required ones that are not right, as type and name."""
+        return [
+            f"{line.rendered.type} {line.rendered.name}"
+            for line in self.lines()
+            if line.record.required and (line.check is None or line.check.state is not api.CheckState.OK)
+        ]
+
+    def first_to_mend(self) -> int:
+        """The place of the first record that is not right: of the required ones, then of all, then of those spreading.
+
+        0 if there is none.
+        """
+        lines = self.lines()
+        tones = [line.mark.tone for line in lines]
+        for tone in ("bad", "warn", "busy"):
+            if tone in tones:
+                return tones.index(tone)
+        return 0
+
+    def summary(self, interval_seconds: float | None) -> tuple[Mark, str]:
+        """How it stands altogether; the interval is said while something is wrong, unless there is none."""
         wrong, weak = self.wrong(required=True), self.wrong(required=False)
+        spreading = sum(line.mark is Mark.SPREADING for line in self.lines())
+        said = [texts.SPREADING.format(count=spreading)] if spreading else []
         if wrong:
-            text = texts.ONE_WRONG if wrong == 1 else texts.WRONG
-            return Mark.MISSING, text.format(count=wrong, seconds=interval_seconds)
+            text = (texts.ONE_WRONG if wrong == 1 else texts.WRONG).format(count=wrong)
+            watching = [] if interval_seconds is None else [texts.WATCHING.format(seconds=interval_seconds)]
+            return Mark.MISSING, " ".join([text, *said, *watching])
         if weak:
-            return Mark.WARNING, texts.REQUIRED_RIGHT.format(count=weak)
-        return Mark.OK, texts.ALL_RIGHT.format(count=len(self.records.records))
+            return Mark.WARNING, " ".join([texts.REQUIRED_RIGHT.format(count=weak), *said])
+        text = texts.ALL_RIGHT.format(count=len(self.records.records))
+        return (Mark.SPREADING if spreading else Mark.OK), " ".join([text, *said])
 
 
 def cropped(text: str, width: int) -> str:

@@ -32,9 +32,10 @@ class Work:
         """`MachineLooked` for each check, then `MachineKnown`."""
 
         def body(post: Post) -> None:
+            state = self._door.installed_state()
             for check in self._door.preflight(options):
-                post(messages.MachineLooked(check))
-            post(messages.MachineKnown(self._door.installed_state()))
+                post(messages.MachineLooked(check, state))
+            post(messages.MachineKnown(state))
 
         _start(to, body)
 

@@ -4,7 +4,7 @@ import json
 import sys
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from chatmail.installation.answers import Answers
 from chatmail.installation.host import Ended
 from chatmail.installation.places import Places
 from chatmail.installation.plan import Action, Plan, make_plan
-from chatmail.installation.record import read_record
+from chatmail.installation.record import Record, read_record, write_record
 from chatmail.installation.removal import plan_removal, uninstall
 from chatmail.installation.state import installed_state
 from chatmail.installation.steps import InstallError, LeftBehind, StepReport, StepState, install, left_behind
@@ -199,6 +199,16 @@ def test_a_configuration_broken_by_hand_is_named(places: Places, archive: Path) 
     with pytest.raises(OperatorError, match=r"chatmail\.toml: mail_domain must be"):
         plan_of(places, archive)
     assert "must be" in installed_state(places, PlayedHost()).problem
+
+
+def test_answers_that_were_kept_are_told_from_an_installation_that_was_begun(places: Places, archive: Path) -> None:
+    write_record(places, Record(answers=asdict(ANSWERS), step="DNS", name_style="zone"))
+    state = installed_state(places, PlayedHost())
+    assert state.is_only_answered and state.answers == ANSWERS and state.kept_at is not None
+    assert (state.step, state.name_style) == ("DNS", "zone")
+    with pytest.raises(InstallError):
+        install(plan_of(places, archive), places, PlayedHost(failing=("systemctl restart",)), lambda _report: None)
+    assert not installed_state(places, PlayedHost()).is_only_answered
 
 
 @pytest.mark.parametrize("remove_data", [True, False])

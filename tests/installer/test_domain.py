@@ -3,13 +3,14 @@
 from pathlib import Path
 
 import pytest
+from textual import events
 from textual.widgets import Input
 
 from chatmail import api
 from installer.wizard.journey import Step
 from tests.support.screen_snapshot import Snapshots
 from tests.support.wizard_door import ADDRESS, DOMAIN, FakeDoor
-from tests.support.wizard_pilot import LARGE, NARROW, SMALL, look, shows, wizard_at
+from tests.support.wizard_pilot import LARGE, NARROW, SMALL, look, seen, shows, wizard_at
 
 SNAPSHOTS = Snapshots(Path(__file__))
 
@@ -88,3 +89,68 @@ async def test_typing_an_address_chooses_its_kind() -> None:
         await pilot.press("enter")
         assert Step.DNS not in app.journey.steps
         await shows(pilot, "Step 3 of 6 · Settings")
+
+
+async def test_another_kind_erases_nothing_that_was_typed() -> None:
+    async with wizard_at(Step.DOMAIN, FakeDoor(), mail_domain="") as (app, pilot):
+        line = app.screen.query_one(Input)
+        await pilot.press(*"https://chat")
+        await pilot.press("shift+tab", "down")
+        assert line.value == ADDRESS
+        await pilot.press("down", "down")
+        assert line.value == "https://chat"
+        line.value = DOMAIN
+        await pilot.press("up")
+        assert line.value == "_"
+        line.value = f"_trying.{DOMAIN}"
+        await pilot.press("down", "up")
+        assert line.value == f"_trying.{DOMAIN}"
+
+
+async def test_a_name_is_the_beginning_of_a_test_name() -> None:
+    async with wizard_at(Step.DOMAIN, FakeDoor()) as (app, pilot):
+        await pilot.press("shift+tab", "up")
+        assert app.screen.query_one(Input).value == f"_{DOMAIN}"
+
+
+async def test_keys_that_come_in_one_piece_count_in_their_order() -> None:
+    async with wizard_at(Step.DOMAIN, FakeDoor(), mail_domain="chat.exmaple.net") as (app, pilot):
+        for key in ("ctrl+u", *"chat.wrong", *["backspace"] * 5, *"net"):
+            app.post_message(events.Key(key, key if len(key) == 1 else None))
+        await pilot.pause()
+        assert app.screen.query_one(Input).value == "chat.net"
+
+
+async def test_one_letter_is_judged_too_and_f3_is_named_while_it_does_something() -> None:
+    async with wizard_at(Step.DOMAIN, FakeDoor(), mail_domain="") as (app, pilot):
+        await pilot.press("x")
+        await shows(pilot, "✗", "has no dot")
+        assert "F3" not in seen(app)
+        await pilot.press(*".net:25")
+        await shows(pilot, "F3 Take it")
+        await pilot.press("f3")
+        assert "F3" not in seen(app) and app.screen.query_one(Input).value == "x.net"
+
+
+async def test_enter_does_what_the_last_line_says_wherever_the_focus_is() -> None:
+    async with wizard_at(Step.DOMAIN, FakeDoor()) as (app, pilot):
+        await shows(pilot, "Enter Next")
+        await pilot.press("tab")
+        assert app.focused is app.screen.query_one("#next")
+        await pilot.press("tab")
+        await shows(pilot, "Enter Back")
+        await pilot.press("enter")
+        assert app.present_step() is Step.WELCOME
+
+
+async def test_what_is_typed_while_a_button_has_the_focus_goes_into_the_line() -> None:
+    async with wizard_at(Step.DOMAIN, FakeDoor(), mail_domain="") as (app, pilot):
+        await pilot.press("tab", "tab")
+        assert app.focused is app.screen.query_one("#back")
+        await pilot.press(*"chat.example.net")
+        line = app.screen.query_one(Input)
+        assert line.value == "chat.example.net" and app.focused is line
+        await pilot.press("tab")
+        app.post_message(events.Paste("work"))
+        await pilot.pause()
+        assert line.value == "chat.example.network" and app.focused is line

@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+from textual.pilot import Pilot
+
 from chatmail import api
+from installer.wizard.app import WizardApp
 from installer.wizard.journey import Step
 from tests.support.screen_snapshot import Snapshots
 from tests.support.wizard_door import FakeDoor
@@ -15,6 +18,13 @@ LOG = (
 )
 
 
+async def read_on(app: WizardApp, pilot: Pilot[int]) -> None:
+    """By Enter, to the end of the plan."""
+    await shows(pilot, "Read on to the end")
+    await pilot.press("enter")
+    await shows(pilot, "Enter Install now")
+
+
 async def test_the_plan_comes_first_and_enter_does_it() -> None:
     door = FakeDoor()
     door.hold("plan")
@@ -23,8 +33,11 @@ async def test_the_plan_comes_first_and_enter_does_it() -> None:
         await shows(pilot, "Making the plan")
         await look(SNAPSHOTS, pilot, "empty", SMALL)
         door.release("plan")
-        await shows(pilot, "Enter installs. 13 of 13 lines change something.")
-        await look(SNAPSHOTS, pilot, "plan", SMALL, LARGE, NARROW)
+        await shows(pilot, "13 of 13 lines change something. Read on to the end", "more below: PgDn")
+        await look(SNAPSHOTS, pilot, "plan", SMALL, NARROW)
+        await read_on(app, pilot)
+        await shows(pilot, "Enter installs. 13 of 13 lines change something.", "Enabled and started.")
+        await look(SNAPSHOTS, pilot, "read", SMALL)
         assert not door.installed
         await pilot.press("enter")
         await shows(pilot, "› working Write the configuration")
@@ -42,7 +55,7 @@ async def test_a_server_that_does_not_start_shows_its_last_words_and_can_be_trie
     )
     door = FakeDoor(install_error=error)
     async with wizard_at(Step.INSTALL, door) as (app, pilot):
-        await shows(pilot, "Enter installs")
+        await read_on(app, pilot)
         await pilot.press("enter")
         await shows(pilot, "The server did not start", "Port 25 is used by another program", "goes on from there")
         await look(SNAPSHOTS, pilot, "failed", SMALL, LARGE, NARROW)
@@ -54,8 +67,8 @@ async def test_a_server_that_does_not_start_shows_its_last_words_and_can_be_trie
 async def test_a_full_disk_says_what_is_left() -> None:
     sentence = "The disk is full; make some space and run this again."
     door = FakeDoor(install_error=api.InstallError(sentence, "user", api.LeftBehind.PREVIOUS))
-    async with wizard_at(Step.INSTALL, door) as (_app, pilot):
-        await shows(pilot, "Enter installs")
+    async with wizard_at(Step.INSTALL, door) as (app, pilot):
+        await read_on(app, pilot)
         await pilot.press("enter")
         await shows(pilot, sentence, "Everything is as it was before.")
 
@@ -64,7 +77,7 @@ async def test_ctrl_c_stops_between_two_steps_and_enter_goes_on() -> None:
     door = FakeDoor()
     door.hold("install")
     async with wizard_at(Step.INSTALL, door) as (app, pilot):
-        await shows(pilot, "Enter installs")
+        await read_on(app, pilot)
         await pilot.press("enter")
         await shows(pilot, "› working Write the configuration")
         await pilot.press("ctrl+c")
@@ -84,3 +97,20 @@ async def test_a_plan_that_cannot_be_made_says_why() -> None:
         await shows(pilot, sentence, "Try again")
         await pilot.press("escape")
         assert app.present_step() is Step.CERTIFICATE
+
+
+async def test_where_the_whole_plan_is_in_sight_enter_installs_at_once() -> None:
+    async with wizard_at(Step.INSTALL, FakeDoor(), size=LARGE) as (_app, pilot):
+        await shows(pilot, "Enter installs. 13 of 13 lines change something.")
+        await look(SNAPSHOTS, pilot, "plan", LARGE)
+
+
+async def test_the_plan_is_read_by_arrows_and_pages_too_and_stays_read() -> None:
+    async with wizard_at(Step.INSTALL, FakeDoor()) as (app, pilot):
+        await shows(pilot, "Read on to the end")
+        await pilot.press("down")
+        assert app.screen.query_one("#plan").scroll_offset.y == 1
+        await pilot.press("pagedown", "pagedown")
+        await shows(pilot, "Enter installs", "more above")
+        await pilot.press("pageup", "pageup")
+        await shows(pilot, "Enter installs", "more below", "Enter Install now")

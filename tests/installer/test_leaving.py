@@ -87,7 +87,7 @@ async def test_a_bug_of_ours_gives_the_terminal_back_and_is_handed_on() -> None:
 
 async def test_what_cannot_be_remembered_is_said_and_nothing_is_lost() -> None:
     class Full(FakeDoor):
-        def remember(self, answers: api.Answers, step: str = "") -> None:
+        def remember(self, answers: api.Answers, step: str = "", name_style: str = "") -> None:
             raise api.OperatorError("/opt/chatmail/installation.json cannot be written (No space left on device).")
 
     async with wizard_at(Step.SETTINGS, Full()) as (app, pilot):

@@ -42,3 +42,11 @@ async def test_what_cannot_be_is_said_and_holds_enter() -> None:
         await look(SNAPSHOTS, pilot, "failed")
         await pilot.press("enter")
         assert app.present_step() is Step.SETTINGS
+        assert app.focused is app.screen.query_one("#delete_mails_after")
+
+
+async def test_the_contact_is_shown_as_it_was_typed() -> None:
+    async with wizard_at(Step.SETTINGS, FakeDoor(), admin="mailto:me@example.org") as (app, pilot):
+        assert app.screen.query_one("#admin", Input).value == "me@example.org"
+        await pilot.press("enter")
+        assert app.journey.answers.admin == "mailto:me@example.org"

@@ -5,6 +5,7 @@ import pty
 import select
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -139,6 +140,12 @@ def test_lines_of_text_where_the_terminal_can_do_no_more_or_the_operator_wants_t
         opened.type(b"\x04")
         assert opened.end() == 0, opened.seen.decode(errors="replace")
         assert b"Nothing was changed on this machine." in opened.seen and b"\x1b" not in opened.seen
+
+
+def test_the_built_file_says_at_once_that_it_starts(pyz: Path) -> None:
+    with terminal([sys.executable, str(pyz), *INSTALL, "--plain"], TERM="xterm") as opened:
+        opened.wait_for("chatmail: starting...")
+        assert b"Step 1" not in opened.seen
 
 
 @pytest.mark.parametrize("term", ["xterm-256color", "dumb"])

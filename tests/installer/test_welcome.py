@@ -1,22 +1,26 @@
 """The first page: the look at the machine, and what can be done with what is found."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from chatmail import api
+from chatmail.installation import findings
 from installer.wizard.journey import Course, Step
+from installer.wizard.marks import Mark
 from installer.wizard.widgets.check_list import CheckList
 from tests.support.screen_snapshot import Snapshots
 from tests.support.wizard_door import (
     DOMAIN,
     NOTHING_INSTALLED,
     FakeDoor,
+    fine_checks,
     poor_checks,
     stopping_checks,
 )
-from tests.support.wizard_pilot import NARROW, SMALL, look, shows, until, wizard_at
+from tests.support.wizard_pilot import NARROW, SMALL, look, seen, shows, until, wizard_at
 
 SNAPSHOTS = Snapshots(Path(__file__))
 ANSWERS = api.Answers(DOMAIN, delete_mails_after=33)
@@ -31,7 +35,12 @@ INSTALLED = replace(
     enabled=True,
     answers=ANSWERS,
 )
-LEFT_AT_DNS = replace(NOTHING_INSTALLED, installed=True, answers=ANSWERS, step="DNS")
+LEFT_AT_DNS = replace(
+    NOTHING_INSTALLED, installed=True, answers=ANSWERS, step="DNS", kept_at=datetime(2026, 11, 25, 9, 10, tzinfo=UTC)
+)
+LEFT_CHECKS = [
+    findings.judge_existing("", False, "", False) if check.name == "installation" else check for check in fine_checks()
+]
 
 
 async def test_checks_appear_while_the_machine_is_looked_at_and_then_enter_goes_on() -> None:
@@ -86,8 +95,11 @@ async def test_what_is_installed_can_be_repaired_or_changed(
 
 
 async def test_an_installation_that_was_left_goes_on_where_it_was_left() -> None:
-    async with wizard_at(Step.WELCOME, FakeDoor(state=LEFT_AT_DNS)) as (app, pilot):
-        await shows(pilot, f"The installation for {DOMAIN} was left at “DNS”.")
+    async with wizard_at(Step.WELCOME, FakeDoor(checks=LEFT_CHECKS, state=LEFT_AT_DNS)) as (app, pilot):
+        await shows(pilot, f"Your answers for {DOMAIN} are kept (2026-11-25 09:10 UTC); you were at “DNS”.")
+        assert "▲" not in seen(app)
+        kept = next(row for row in app.screen.query_one(CheckList).rows if row.name == "installation")
+        assert (kept.mark, kept.sentence) == (Mark.OK, "Nothing is installed yet; your answers are kept.")
         await look(SNAPSHOTS, pilot, "left")
         await pilot.press("enter")
         assert app.present_step() is Step.DNS
@@ -106,3 +118,15 @@ async def test_the_list_follows_what_comes_and_ends_at_what_is_worst() -> None:
         for _ in range(5):
             await pilot.pause()
             assert rows.scroll_offset.y == 0
+
+
+async def test_the_list_is_scrolled_without_leaving_the_button_and_says_that_there_is_more() -> None:
+    async with wizard_at(Step.WELCOME, FakeDoor(checks=poor_checks())) as (app, pilot):
+        await shows(pilot, "3 things need a look", "more below: PgDn")
+        rows = app.screen.query_one(CheckList)
+        await pilot.press("down")
+        assert rows.scroll_offset.y == 1 and app.focused is app.screen.query_one("#next")
+        await pilot.press("pagedown", "pagedown", "pagedown")
+        await shows(pilot, "more above: PgUp")
+        await pilot.press("enter")
+        assert app.present_step() is Step.DOMAIN

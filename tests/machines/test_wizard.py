@@ -51,7 +51,7 @@ def test_from_a_bare_machine_to_the_first_chat_and_back(around: World, seat: Ter
     seat.keep("4-dns-red")
     for form in ("full names", "zone file"):
         seat.press("r")
-        seat.wait_for(f"Shown with {form}")
+        seat.wait_for(f"Name style: {form}")
         seat.keep(f"4-dns-{form.replace(' ', '-')}")
     walk.publish()
     around.publish("")

@@ -113,7 +113,7 @@ def test_whoever_is_interrupted_goes_on_where_he_was(
     seat.wait_for(shown(certificate.OBTAINED), 120)
     walk.plan()
     again(Step.INSTALL)
-    seat.wait_for(shown(install.READY))
+    walk.read()
     seat.press("Enter")
     seat.wait_for("working +Unpack it", 120)
     if interrupt is by_ctrl_c:
@@ -126,7 +126,7 @@ def test_whoever_is_interrupted_goes_on_where_he_was(
     assert around.machine.run("systemctl", "is-active", "chatmail").out != "active"
     walk.begin()
     walk.go_on(Step.INSTALL)
-    seat.wait_for(shown(install.READY))
+    walk.read()
     seat.keep("the-rest-of-the-plan")
     walk.install()
     assert around.machine.must("systemctl", "is-active", "chatmail") == "active"
@@ -163,7 +163,7 @@ def test_a_line_lost_while_the_server_is_started_is_resumed(around: World, seat:
     by_a_lost_connection(walk)
     walk.begin()
     walk.go_on(Step.INSTALL)
-    seat.wait_for(shown(install.READY))
+    walk.read()
     seat.keep("the-rest-of-the-plan")
     walk.install()
     assert around.machine.must("systemctl", "is-active", "chatmail") == "active"
@@ -274,11 +274,11 @@ def test_records_and_certificate_are_not_skipped_by_accident_and_the_server_runs
     seat.press("Enter")
     seat.wait_for(shown("It failed at: prove that the name is ours"), 120)
     assert "was not proved" in " ".join(seat.keep("not-proved").split())
-    seat.press("BTab", "Enter")
+    seat.press("Tab", "Enter")
     seat.wait_for(shown(certificate.SKIP_TITLE))
     seat.keep("question-on-certificate")
     seat.press("y")
-    seat.wait_for(shown(install.READY))
+    walk.read()
     walk.install()
     assert "tests failed" in seat.keep("done-without")
     assert around.machine.must("systemctl", "is-active", "chatmail") == "active"

@@ -105,8 +105,13 @@ class Walk:
     def plan(self) -> None:
         """On to the plan."""
         self.go_on(Step.INSTALL)
-        self.terminal.wait_for(shown(install.READY))
+        self.read()
         self.at_each_page(Step.INSTALL)
+
+    def read(self) -> None:
+        """The plan, to its end."""
+        while "Read on" in self.terminal.wait_for("Read on|Install now"):
+            self.terminal.press("NPage")
 
     def install(self) -> None:
         """Do it, and wait for the last page and its tests."""

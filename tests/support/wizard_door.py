@@ -112,9 +112,12 @@ class FakeDoor:
     leads_to: str = ADDRESS
     right_records: int = 0
     """So many of the records are right, from the top; the one after them differs, the rest is missing."""
+    old_values: tuple[str, ...] = ()
+    """What resolvers remember of the first record, where that is not what its name server says."""
     dns_error: str = ""
     refusal: tuple[str, str] | None = None
     certificate_found: bool = False
+    looked_for_certificate: bool = False
     plan_error: str = ""
     install_error: api.InstallError | None = None
     tests: list[DoctorCheck] = field(default_factory=well_tested)
@@ -166,8 +169,9 @@ class FakeDoor:
         where = "this machine" if here else "another machine"
         return api.Resolution(domain, (self.leads_to,), here, f"{domain} leads to {self.leads_to}: {where}.")
 
-    def remember(self, answers: api.Answers, step: str = "") -> None:
+    def remember(self, answers: api.Answers, step: str = "", name_style: str = "") -> None:
         self.remembered.append((answers, step))
+        self.state = replace(self.state, name_style=name_style)
 
     def dns_records(self, answers: api.Answers, own_addresses: Sequence[str] = ()) -> api.DnsRecords:
         self._pass("dns")
@@ -190,12 +194,15 @@ class FakeDoor:
         elif number == self.right_records:
             found = ("198.51.100.9",) if record.type in ("A", "AAAA") else ("10 mail.elsewhere.example.",)
         state, advice = compare(record, found)
-        return api.RecordCheck(record, state, found, advice, found)
+        public = self.old_values if number == 0 and self.old_values else found
+        return api.RecordCheck(record, state, found, advice, public)
 
     def save_zone(self, records: api.DnsRecords, path: str) -> str:
         return api.save_zone(records, path)
 
     def certificate_in_use(self, answers: api.Answers) -> api.ObtainedCertificate:
+        self._pass("found")
+        self.looked_for_certificate = True
         return api.ObtainedCertificate("acme", (answers.mail_domain,), _UNTIL, self.certificate_found)
 
     def obtain_certificate(

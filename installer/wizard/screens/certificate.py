@@ -20,13 +20,13 @@ from installer.wizard.screens.step_screen import StepScreen
 from installer.wizard.texts import certificate as texts
 from installer.wizard.widgets.check_list import CheckList
 from installer.wizard.widgets.choice import Choice
+from installer.wizard.widgets.line_input import LineInput
 
 _FIELDS = {
     "acme": (("acme_email", texts.EMAIL),),
     "self-signed": (),
     "files": (("cert_file", texts.CERT_FILE), ("key_file", texts.KEY_FILE)),
 }
-_HINTS = {"acme": texts.EMAIL_HINT, "self-signed": "", "files": texts.FILES_HINT}
 _LABELS = {"acme": texts.OBTAIN, "self-signed": texts.MAKE, "files": texts.CHECK}
 
 
@@ -65,19 +65,23 @@ class CertificateScreen(StepScreen):
     def content(self) -> Iterable[Widget]:
         """The choice, and what is shown once it was made."""
         mode = self.journey.answers.tls_mode
+        modes = texts.modes(self.journey.answers.acme_directory)
         with Vertical(id="choice"):
-            yield Choice(texts.MODES, mode, id="mode")
+            yield Choice(modes, mode, id="mode")
             with Grid(id="fields"):
                 for name, label in (row for rows in _FIELDS.values() for row in rows):
                     yield Label(label, classes=f"of-{name}")
                     value = getattr(self.journey.answers, name)
-                    yield Input(value, id=name, classes=f"of-{name}", select_on_focus=False)
+                    yield LineInput(value, id=name, classes=f"of-{name}", select_on_focus=False)
             yield Static("", id="hint", markup=False)
         yield CheckList(names=False, id="progress")
         yield Static("", id="trouble", markup=False)
 
     def extra_buttons(self) -> Iterable[Button]:
-        """For when it was refused."""
+        """For when it was refused, and for when there is one."""
+        another = Button(texts.ANOTHER, id="another")
+        another.display = False
+        yield another
         without = Button(texts.SKIP_YES, id="without")
         without.display = False
         yield without
@@ -90,24 +94,31 @@ class CertificateScreen(StepScreen):
 
     @on(CertificateFound)
     def _found(self, message: CertificateFound) -> None:
+        answers = self.journey.answers
+        chosen, typed = self.query_one(Choice).value, self.query_one("#acme_email", Input).value
+        if (chosen, typed) != (answers.tls_mode, answers.acme_email):
+            # It comes late: somebody is busy choosing.
+            return
         if self._state is _State.CHOOSING and message.certificate.trusted:
             found = message.certificate
             self.say(Mark.OK, texts.FOUND.format(names=names_of(found), until=until(found)))
             self._come_to(_State.DONE)
 
-    def _come_to(self, state: _State) -> None:
+    def _come_to(self, state: _State, focus: str = "") -> None:
+        """`focus` is the field that was complained of, if one was."""
         self._state = state
         chosen = self.query_one(Choice).value
         self.query_one("#choice").display = state is _State.CHOOSING
         self.query_one("#progress").display = state is not _State.CHOOSING
         self.query_one("#trouble").display = state is _State.FAILED
         self.query_one("#without").display = state is _State.FAILED
+        self.query_one("#another").display = state is _State.DONE
         self.show_buttons(state is not _State.WORKING)
         labels = {_State.CHOOSING: _LABELS[chosen], _State.FAILED: texts.AGAIN}
         self.allow_next(state is not _State.WORKING, labels.get(state, self.next_label))
         self._show_fields(chosen)
         if state is _State.CHOOSING:
-            self.query_one(Choice).focus()
+            self.query_one(f"#{focus}" if focus else "#mode").focus()
         elif state is not _State.WORKING:
             self.query_one("#next").focus()
 
@@ -115,7 +126,9 @@ class CertificateScreen(StepScreen):
         for name, _label in (row for rows in _FIELDS.values() for row in rows):
             for widget in self.query(f".of-{name}"):
                 widget.display = name in dict(_FIELDS[mode])
-        self.query_one("#hint", Static).update(_HINTS[mode])
+        acme = texts.email_hint(self.journey.answers.acme_directory)
+        hints = {"acme": acme, "self-signed": "", "files": texts.FILES_HINT}
+        self.query_one("#hint", Static).update(hints[mode])
 
     @on(Choice.Changed)
     def _chosen(self) -> None:
@@ -140,15 +153,16 @@ class CertificateScreen(StepScreen):
         """Keep the choice and its fields; False with a complaint if they cannot be."""
         mode = self.query_one(Choice).value
         typed = {name: self.query_one(f"#{name}", Input).value.strip() for name, _label in _FIELDS[mode]}
-        wrong = judged_mail_address(typed.get("acme_email", ""))
+        wrong, field = judged_mail_address(typed.get("acme_email", "")), "acme_email"
         if not wrong:
             try:
                 self.wizard.journey = replace(self.journey.with_answers(tls_mode=mode, **typed), tls_chosen=True)
                 api.config_of(self.journey.answers)
             except api.OperatorError as error:
                 wrong = str(error)
+                field = next((name for name in typed if name in wrong), next(iter(typed), ""))
         if wrong:
-            self._come_to(_State.CHOOSING)
+            self._come_to(_State.CHOOSING, focus=field)
             self.say(Mark.FAILED, wrong)
         return not wrong
 
@@ -184,6 +198,11 @@ class CertificateScreen(StepScreen):
         self.query_one("#trouble", Static).update(message.sentence)
         self._come_to(_State.FAILED)
 
+    @on(Button.Pressed, "#another")
+    def _choose_anew(self) -> None:
+        self.say(None)
+        self._come_to(_State.CHOOSING)
+
     @on(Button.Pressed, "#without")
     def _without(self) -> None:
         question = ConfirmationModal(
@@ -201,12 +220,11 @@ class CertificateScreen(StepScreen):
             super().proceed()
 
     def can_go_back(self) -> bool:
-        """An order under way holds the ports; what was chosen can be chosen anew."""
-        if self._state in (_State.FAILED, _State.DONE):
-            self.say(None)
-            self._come_to(_State.CHOOSING)
+        """An order under way holds the ports; what was refused can be chosen anew."""
+        if self._state is _State.FAILED:
+            self._choose_anew()
             return False
-        return self._state is _State.CHOOSING
+        return self._state is not _State.WORKING
 
     def work_stopped(self) -> None:
         """Whether there is one already could not be told, which matters little."""

@@ -7,6 +7,7 @@ from textual import on
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
+from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import OptionList, Static
 
@@ -15,12 +16,15 @@ from installer.widgets.confirmation import ConfirmationModal
 from installer.wizard.journey import Step
 from installer.wizard.marks import Mark
 from installer.wizard.messages import RecordsChecked, RecordsReady
-from installer.wizard.records import RecordLine, RecordSheet
+from installer.wizard.records import RecordLine, RecordSheet, cropped
 from installer.wizard.screens.step_screen import StepScreen
 from installer.wizard.texts import dns as texts
 from installer.wizard.widgets.key_line import KeyHint
+from installer.wizard.widgets.more_line import MoreLine
 from installer.wizard.widgets.record_table import RecordTable
 from installer.wizard.widgets.text_prompt import TextPrompt
+
+_STYLES = {"Found": "$error", "Do": "$warning", "Wait": "$accent"}
 
 
 class DnsScreen(StepScreen):
@@ -53,19 +57,23 @@ class DnsScreen(StepScreen):
         super().__init__()
         self._sheet: RecordSheet | None = None
         self._looking = False
+        self._note: Timer | None = None
+        """Runs while the status line says what a key has done."""
 
     def content(self) -> Iterable[Widget]:
         """Table and details."""
         yield Static("", id="note", markup=False)
         yield Static("", id="form", markup=False)
-        yield RecordTable()
+        table = RecordTable()
+        yield table
+        yield MoreLine(table)
         with VerticalScroll(id="details"):
             yield Static("", id="about")
 
     def keys(self) -> Sequence[KeyHint]:
         """What can be done with the records."""
         return (
-            KeyHint("R", "Other form", "screen.next_rendering"),
+            KeyHint("R", "Name style", "screen.next_rendering"),
             KeyHint("S", "Save", "screen.save"),
             KeyHint("C", "Copy", "screen.copy_value"),
             KeyHint("L", "Look now", "screen.look"),
@@ -86,8 +94,7 @@ class DnsScreen(StepScreen):
 
     @on(RecordsReady)
     def _ready(self, message: RecordsReady) -> None:
-        old = self._sheet
-        self._sheet = RecordSheet(message.records, old.rendering if old else api.RecordRendering.SHORT_NAMES)
+        self._sheet = RecordSheet(message.records, self.journey.name_style)
         note = self.query_one("#note", Static)
         note.update(message.records.note)
         note.display = bool(message.records.note)
@@ -111,8 +118,29 @@ class DnsScreen(StepScreen):
             return self.action_look()
         self._sheet = self._sheet.checked(message.report)
         self._show()
-        self.say(*self._sheet.summary(self.wizard.dns_interval_seconds))
+        self.query_one(RecordTable).point_at(self._sheet.first_to_mend())
+        if self._note is None:
+            self._say_summary()
         self._look_later()
+
+    def _say_summary(self) -> None:
+        assert self._sheet is not None
+        self._note = None
+        self.say(*self._sheet.summary(self.wizard.dns_interval_seconds))
+
+    def _tell(self, mark: Mark, text: str, seconds: float = 4.0) -> None:
+        """What a key has done, in the place of the summary for a while."""
+        if self._note is not None:
+            self._note.stop()
+        self.say(mark, text)
+        self._note = self.set_timer(seconds, self._told)
+
+    def _told(self) -> None:
+        self._note = None
+        if self._sheet is not None and self._sheet.report is not None:
+            self._say_summary()
+        else:
+            self.say(None)
 
     def work_stopped(self) -> None:
         """No resolver, or no list: try again after a while."""
@@ -125,7 +153,7 @@ class DnsScreen(StepScreen):
 
     def _show(self) -> None:
         assert self._sheet is not None
-        self.query_one("#form", Static).update(f"Shown with {texts.RENDERINGS[self._sheet.rendering]}")
+        self.query_one("#form", Static).update(texts.FORM.format(form=texts.RENDERINGS[self._sheet.rendering]))
         self.query_one(RecordTable).show(self._sheet.lines())
         self._show_details()
 
@@ -134,12 +162,17 @@ class DnsScreen(StepScreen):
         line = self.query_one(RecordTable).line
         self.query_one("#about", Static).update(_about(line) if line else "")
 
+    def action_read(self, move: str) -> None:
+        """Through the records, wherever the focus is."""
+        self.query_one(RecordTable).move(move)
+
     # --- keys ---------------------------------------------------------------------------------------------------
 
     def action_next_rendering(self) -> None:
         """Short names, full names, zone file, and again."""
         if self._sheet is not None:
             self._sheet = self._sheet.in_next_rendering()
+            self.wizard.prefer(self._sheet.rendering)
             self._show()
 
     def action_copy_value(self) -> None:
@@ -154,7 +187,7 @@ class DnsScreen(StepScreen):
         line = self.query_one(RecordTable).line
         if line is not None:
             self.app.copy_to_clipboard(part(line))
-            self.notify(texts.COPIED.format(what=part(line)[:40]), timeout=3)
+            self._tell(Mark.OK, texts.COPIED.format(what=cropped(part(line), 40)))
 
     def action_save(self) -> None:
         """Ask where to."""
@@ -168,9 +201,9 @@ class DnsScreen(StepScreen):
         try:
             saved = self.wizard.door.save_zone(self._sheet.records, path)
         except api.OperatorError as error:
-            self.notify(str(error), severity="error", timeout=8)
+            self._tell(Mark.FAILED, str(error), seconds=8.0)
         else:
-            self.notify(texts.SAVED.format(path=saved), timeout=6)
+            self._tell(Mark.OK, texts.SAVED.format(path=saved))
 
     def action_say_address(self) -> None:
         """Behind a NAT nobody but the operator knows it."""
@@ -186,12 +219,12 @@ class DnsScreen(StepScreen):
 
     def proceed(self) -> None:
         """At once when all required records are right; else only after a clear yes."""
-        wrong = self._sheet.wrong(required=True) if self._sheet else 0
+        wrong = self._sheet.names_of_wrong() if self._sheet else []
         if not wrong:
             return super().proceed()
         question = ConfirmationModal(
             texts.SKIP_TITLE,
-            texts.SKIP_QUESTION.format(count=wrong),
+            texts.skip_question(wrong),
             details=texts.SKIP_CONSEQUENCES,
             yes=texts.SKIP_YES,
             no=texts.SKIP_NO,
@@ -206,6 +239,5 @@ class DnsScreen(StepScreen):
 def _about(line: RecordLine) -> Content:
     parts: list[Content] = []
     for label, text in line.details():
-        style = "$error" if label == "Found" else "$warning" if label == "Do" else "$foreground"
-        parts.append(Content.assemble((f"{label:<6}", "$text-muted"), (text, style)))
+        parts.append(Content.assemble((f"{label:<6}", "$text-muted"), (text, _STYLES.get(label, "$foreground"))))
     return Content("\n").join(parts)

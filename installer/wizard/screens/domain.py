@@ -1,6 +1,6 @@
 """The page on the name: judged while it is typed, and looked up."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from textual import on
@@ -17,6 +17,8 @@ from installer.wizard.messages import DomainResolved
 from installer.wizard.screens.step_screen import StepScreen
 from installer.wizard.texts import domain as texts
 from installer.wizard.widgets.choice import Choice
+from installer.wizard.widgets.key_line import KeyHint
+from installer.wizard.widgets.line_input import LineInput
 
 
 class DomainScreen(StepScreen):
@@ -31,21 +33,24 @@ class DomainScreen(StepScreen):
     DomainScreen #label { width: 12; }
     DomainScreen #line Input { width: 1fr; max-width: 64; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("f3", "take_suggestion", "Take it", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("f3", "take_suggestion", show=False)]
 
     def __init__(self) -> None:
         super().__init__()
         self._judged: api.DomainAnswer | api.DomainProblem = api.validate_domain("")
         self._look_up: Timer | None = None
         self._following = False
+        self._kind = api.DomainKind.DOMAIN
+        self._typed_as: dict[api.DomainKind, str] = {}
+        """What stood in the line when another kind was chosen."""
 
     def content(self) -> Iterable[Widget]:
         """The kinds, then the line."""
-        kind = self.journey.kind
+        kind = self._kind = self.journey.kind
         yield Choice([(kind, *said) for kind, said in texts.KINDS.items()], kind, id="kinds")
         with Horizontal(id="line"):
             yield Label(texts.LABEL[kind], id="label")
-            yield Input(self.journey.answers.mail_domain, placeholder=texts.EXAMPLE[kind], select_on_focus=False)
+            yield LineInput(self.journey.answers.mail_domain, placeholder=texts.EXAMPLE[kind], select_on_focus=False)
 
     def on_mount(self) -> None:
         """The line has the focus: most people type a domain."""
@@ -54,35 +59,47 @@ class DomainScreen(StepScreen):
 
     @on(Choice.Changed)
     def _kind_chosen(self, event: Choice.Changed) -> None:
-        kind = api.DomainKind(event.value)
+        before, kind = self._kind, api.DomainKind(event.value)
+        self._kind = kind
         line = self.query_one(Input)
         self.query_one("#label", Label).update(texts.LABEL[kind])
         line.placeholder = texts.EXAMPLE[kind]
         if self._following:
             self._following = False
             return
-        if kind is api.DomainKind.IP_ADDRESS:
-            own = self.wizard.door.own_addresses()
-            line.value = own[0] if own else ""
-            if not own:
-                self.say(Mark.WARNING, texts.NO_ADDRESS)
-        elif kind is api.DomainKind.TEST:
-            line.value = f"_{line.value.lstrip('_')}" if _is_name(line.value) else "_"
-        else:
-            line.value = line.value.lstrip("_") if _is_name(line.value.lstrip("_")) else ""
+        self._typed_as[before] = line.value
+        line.value = self._typed_as.get(kind) or self._proposal(kind)
         line.cursor_position = len(line.value)
+        if kind is api.DomainKind.IP_ADDRESS and not line.value:
+            self.say(Mark.WARNING, texts.NO_ADDRESS)
+
+    def _proposal(self, kind: api.DomainKind) -> str:
+        """What to begin with where nothing was typed yet: the address, or the name of another kind."""
+        if kind is api.DomainKind.IP_ADDRESS:
+            return next(iter(self.wizard.door.own_addresses()), "")
+        names = (typed.strip().lstrip("_") for typed in self._typed_as.values())
+        name = next((one for one in names if _is_name(one)), "")
+        return f"_{name}" if kind is api.DomainKind.TEST else name
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
         self._judge(event.value)
+
+    def keys(self) -> Sequence[KeyHint]:
+        """To take what was probably meant, while that is on offer."""
+        return (KeyHint("F3", texts.TAKE, "screen.take_suggestion"),) if self._suggestion() else ()
+
+    def _suggestion(self) -> str:
+        return self._judged.suggestion if isinstance(self._judged, api.DomainProblem) else ""
 
     def _judge(self, text: str) -> None:
         """Say at once what it means; look it up when the typing pauses."""
         self._judged = judged = api.validate_domain(text)
         if self._look_up is not None:
             self._look_up.stop()
+        self.show_keys()
         if isinstance(judged, api.DomainProblem):
-            return self._complain(judged, begun=len(text) > 1)
+            return self._complain(judged, begun=text.strip() not in ("", "_"))
         choice = self.query_one(Choice)
         if choice.value != judged.kind:
             self._following = True
@@ -108,8 +125,8 @@ class DomainScreen(StepScreen):
 
     def action_take_suggestion(self) -> None:
         """Put what was probably meant into the line."""
-        if isinstance(self._judged, api.DomainProblem) and self._judged.suggestion:
-            self.query_one(Input).value = self._judged.suggestion
+        if suggestion := self._suggestion():
+            self.query_one(Input).value = suggestion
 
     @on(Input.Submitted)
     def _submitted(self) -> None:
@@ -122,6 +139,7 @@ class DomainScreen(StepScreen):
             super().proceed()
         else:
             self._complain(self._judged, begun=True)
+            self.query_one(Input).focus()
 
 
 def _is_name(text: str) -> bool:

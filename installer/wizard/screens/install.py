@@ -14,6 +14,7 @@ from installer.wizard.messages import Installed, InstallStepped, InstallStopped,
 from installer.wizard.screens.step_screen import StepScreen
 from installer.wizard.texts import install as texts
 from installer.wizard.widgets.check_list import CheckList
+from installer.wizard.widgets.more_line import MoreLine
 
 
 class _State(Enum):
@@ -41,10 +42,14 @@ class InstallScreen(StepScreen):
         super().__init__()
         self._state = _State.PLANNING
         self._plan: api.Plan | None = None
+        self._unread = 0
+        """How many lines of the plan have not been in sight yet."""
 
     def content(self) -> Iterable[Widget]:
         """One list for the plan and for the progress."""
-        yield CheckList(id="plan")
+        plan = CheckList(id="plan")
+        yield plan
+        yield MoreLine(plan)
         yield CheckList(names=False, id="progress")
         yield Static("", id="trouble", markup=False)
 
@@ -54,6 +59,7 @@ class InstallScreen(StepScreen):
 
     def _make_plan(self) -> None:
         self._state = _State.PLANNING
+        self._unread = 0
         self.allow_next(False)
         self.query_one("#trouble").display = self.query_one("#progress").display = False
         self.say(Mark.WORKING, texts.PLANNING)
@@ -64,11 +70,21 @@ class InstallScreen(StepScreen):
         self._plan = self.wizard.plan = message.plan
         items = message.plan.items
         await self.query_one("#plan", CheckList).replace(plan_row(item) for item in items)
-        changing = sum(item.action is not api.Action.KEEP for item in items)
-        ready = texts.READY.format(count=changing, total=len(items))
-        self.say(Mark.OK, ready if message.plan.changes else texts.NOTHING)
         self._state = _State.READY
-        self.allow_next(True)
+        self._unread = len(items)
+        self.call_after_refresh(self._read_so_far)
+
+    @on(MoreLine.Counted)
+    def _read_so_far(self) -> None:
+        """Nobody installs what they have not seen."""
+        if self._state is not _State.READY or self._plan is None:
+            return
+        self._unread = min(self._unread, self.query_one("#plan", CheckList).out_of_sight()[1])
+        items = self._plan.items
+        changing = sum(item.action is not api.Action.KEEP for item in items)
+        ready = texts.UNREAD if self._unread else texts.READY if self._plan.changes else texts.NOTHING
+        self.say(Mark.OK, ready.format(count=changing, total=len(items)))
+        self.allow_next(True, texts.READ_ON if self._unread else texts.INSTALL)
         self.query_one("#next").focus()
 
     def work_stopped(self) -> None:
@@ -80,6 +96,8 @@ class InstallScreen(StepScreen):
         """Do it, or try again."""
         if self._plan is None:
             return self._make_plan()
+        if self._state is _State.READY and self._unread:
+            return self.action_read("page_down")
         self._state = _State.WORKING
         self.wizard.begin_installing()
         self.remove_class("-failed")

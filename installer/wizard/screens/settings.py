@@ -14,6 +14,7 @@ from installer.wizard.marks import Mark
 from installer.wizard.screens.step_screen import StepScreen
 from installer.wizard.texts import settings as texts
 from installer.wizard.widgets.choice import Choice
+from installer.wizard.widgets.line_input import LineInput
 
 
 class SettingsScreen(StepScreen):
@@ -36,6 +37,9 @@ class SettingsScreen(StepScreen):
     SettingsScreen #hint { height: auto; min-height: 3; max-height: 4; color: $text-muted; }
     """
 
+    _wrong: Widget
+    """The field that was complained of last."""
+
     def content(self) -> Iterable[Widget]:
         """The fields, and room for a hint."""
         with VerticalScroll(id="fields", can_focus=False):
@@ -51,7 +55,7 @@ class SettingsScreen(StepScreen):
                 rows = [(one, label, "") for one, label in field.choices]
                 yield Choice(rows, value, in_row=True, id=field.name)
             else:
-                yield Input(value, id=field.name, select_on_focus=True)
+                yield LineInput(value, id=field.name, select_on_focus=True)
                 yield Label(field.unit, classes="unit")
 
     def on_mount(self) -> None:
@@ -80,6 +84,7 @@ class SettingsScreen(StepScreen):
             values[field.name], wrong = judged(field, widget.value)
             if wrong:
                 self.say(Mark.FAILED, f"{field.label}: {wrong}")
+                self._wrong = widget
                 return None
         self.say(None)
         return values
@@ -88,11 +93,12 @@ class SettingsScreen(StepScreen):
         """Keep what was chosen."""
         values = self._judge()
         if values is None:
+            self._wrong.focus()
             return
         wanted = self.journey.with_answers(**values)
         try:
             api.config_of(wanted.answers)
         except api.OperatorError as error:
             return self.say(Mark.FAILED, str(error))
-        self.wizard.journey = wanted
+        self.wizard.journey = wanted.with_contact(self.journey.answers.admin)
         super().proceed()

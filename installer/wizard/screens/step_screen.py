@@ -3,19 +3,21 @@
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar, cast
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Button, Static
+from textual.widgets import Button, Input, Static
 
 from installer.wizard.journey import Journey, Step
 from installer.wizard.marks import Mark
 from installer.wizard.messages import Stopped
 from installer.wizard.texts import leaving
+from installer.wizard.widgets.check_list import CheckList
 from installer.wizard.widgets.key_line import KeyHint, KeyLine
+from installer.wizard.widgets.more_line import MoreLine
 from installer.wizard.widgets.status_line import StatusLine
 from installer.wizard.widgets.step_header import StepHeader
 
@@ -51,6 +53,7 @@ class StepScreen(Screen[None]):
     StepScreen #buttons { height: 1; padding: 0 2; margin-bottom: 1; }
     StepScreen.-roomy #buttons { margin-top: 1; }
     StepScreen.-tall StatusLine, StepScreen.-roomy StatusLine { margin-top: 1; }
+    StepScreen.-tall.-more StatusLine { margin-top: 0; }
     StepScreen.-short #buttons { margin: 0; }
     StepScreen #buttons Button { margin-right: 2; }
     StepScreen #buttons .space { width: 1fr; height: 1; }
@@ -61,6 +64,10 @@ class StepScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "proceed", show=False),
         Binding("escape", "back", show=False),
+        Binding("down", "read('down')", show=False),
+        Binding("up", "read('up')", show=False),
+        Binding("pagedown", "read('page_down')", show=False),
+        Binding("pageup", "read('page_up')", show=False),
     ]
 
     title_text: ClassVar[str] = ""
@@ -115,15 +122,65 @@ class StepScreen(Screen[None]):
         """The page's own keys."""
         return ()
 
+    @property
+    def focus_chain(self) -> list[Widget]:
+        """Fields, then the button that goes on, the others, and the one that goes back."""
+        return sorted(super().focus_chain, key=_turn)
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Enter may mean something else now."""
+        self.show_keys()
+
+    def on_descendant_blur(self, event: events.DescendantBlur) -> None:
+        """Likewise."""
+        self.show_keys()
+
+    def _enter(self) -> list[KeyHint]:
+        """What Enter does: it presses the button that has the focus, else it goes on."""
+        button = self.focused if isinstance(self.focused, Button) else self.query_one("#next", Button)
+        return [] if button.disabled else [KeyHint("Enter", str(button.label), f"screen.press('{button.id}')", True)]
+
+    def action_press(self, button_id: str) -> None:
+        """As Enter does."""
+        self.query_one(f"#{button_id}", Button).press()
+
     def show_keys(self) -> None:
         """In the last line."""
-        button = self.query_one("#next", Button)
-        hints = [] if button.disabled else [KeyHint("Enter", str(button.label), "screen.proceed", True)]
+        if not self.query(KeyLine):
+            return
+        hints = self._enter()
         if self.query_one("#back").display:
             hints.append(KeyHint("Esc", "Back", "screen.back", True))
         hints += self.keys()
         hints += [KeyHint("Ctrl-C", "Leave", "app.leave", True), KeyHint("F2", "Light/dark", "app.switch_theme")]
         self.query_one(KeyLine).show(hints)
+
+    def action_read(self, move: str) -> None:
+        """Scroll what is too long for the page, wherever the focus is."""
+        lists: list[Widget] = [one for one in self.query(CheckList) if one.display]
+        for one in lists or [self.query_one("#page")]:
+            getattr(one, f"scroll_{move}")(animate=False)
+
+    @on(MoreLine.Counted)
+    def _more_counted(self, message: MoreLine.Counted) -> None:
+        """The line that says it takes the room of the empty one above the status."""
+        self.set_class(bool(message.above or message.below), "-more")
+
+    def on_key(self, event: events.Key) -> None:
+        """What is typed while a button has the focus goes where it can only be meant for."""
+        if event.is_printable and event.character and not event.character.isspace():
+            self._type(event, event.character)
+
+    def on_paste(self, event: events.Paste) -> None:
+        """Likewise."""
+        self._type(event, event.text.partition("\n")[0])
+
+    def _type(self, event: events.Event, text: str) -> None:
+        fields = [one for one in self.focus_chain if isinstance(one, Input)]
+        if len(fields) == 1 and self.focused is not fields[0]:
+            event.stop()
+            fields[0].focus()
+            fields[0].insert_text_at_cursor(text)
 
     def head(self, title: str, lead: str = "") -> None:
         """Another title, when the page comes to another state."""
@@ -177,3 +234,9 @@ class StepScreen(Screen[None]):
 
     def work_stopped(self) -> None:
         """Work in the background ended without a result; the status line says why already."""
+
+
+def _turn(widget: Widget) -> int:
+    if not isinstance(widget, Button):
+        return 0
+    return {"next": 1, "back": 3}.get(widget.id or "", 2)

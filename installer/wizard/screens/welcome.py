@@ -15,6 +15,7 @@ from installer.wizard.texts import welcome as texts
 from installer.wizard.widgets.check_list import CheckList
 from installer.wizard.widgets.choice import Choice
 from installer.wizard.widgets.key_line import KeyHint
+from installer.wizard.widgets.more_line import MoreLine
 
 
 class WelcomeScreen(StepScreen):
@@ -25,6 +26,7 @@ class WelcomeScreen(StepScreen):
     lead_text = texts.LEAD
     DEFAULT_CSS = """
     WelcomeScreen #offers { margin-top: 1; }
+    WelcomeScreen.-more #offers-title { margin-top: 0; }
     WelcomeScreen #offers-title { margin-top: 1; text-style: bold; height: auto; display: none; }
     """
 
@@ -34,7 +36,9 @@ class WelcomeScreen(StepScreen):
 
     def content(self) -> Iterable[Widget]:
         """The list, and below it what may be chosen."""
-        yield CheckList(id="checks")
+        checks = CheckList(id="checks")
+        yield checks
+        yield MoreLine(checks)
         yield Static(texts.INSTALLED, id="offers-title")
 
     def extra_buttons(self) -> Iterable[Button]:
@@ -46,7 +50,7 @@ class WelcomeScreen(StepScreen):
     def keys(self) -> Sequence[KeyHint]:
         """Enter looks again where it cannot go on."""
         again, following = self.query_one("#again", Button), self.query_one("#next", Button)
-        wanted = again.display and following.disabled
+        wanted = again.display and following.disabled and not isinstance(self.focused, Button)
         return (KeyHint("Enter", texts.LOOK_AGAIN, "screen.look_again", True),) if wanted else ()
 
     def on_mount(self) -> None:
@@ -60,7 +64,7 @@ class WelcomeScreen(StepScreen):
 
     @on(MachineLooked)
     def _looked(self, message: MachineLooked) -> None:
-        self.query_one(CheckList).add(preflight_row(message.check))
+        self.query_one(CheckList).add(preflight_row(message.check, message.state))
 
     @on(MachineKnown)
     async def _known(self, message: MachineKnown) -> None:

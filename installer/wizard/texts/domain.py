@@ -15,10 +15,11 @@ LABEL = {
     api.DomainKind.TEST: "Test name",
 }
 EXAMPLE = {
-    api.DomainKind.DOMAIN: "chat.example.org",
-    api.DomainKind.IP_ADDRESS: "203.0.113.5",
-    api.DomainKind.TEST: "_chat.example.org",
+    api.DomainKind.DOMAIN: "for example chat.example.org",
+    api.DomainKind.IP_ADDRESS: "for example 203.0.113.5",
+    api.DomainKind.TEST: "for example _chat.example.org",
 }
+TAKE = "Take it"
 PERHAPS = "Did you mean {suggestion}? Press F3 to take it."
 PERHAPS_PLAIN = "Did you mean {suggestion}?"
 LOOKING_UP = "Looking up where {domain} leads…"

@@ -5,7 +5,7 @@ LEAD = "These are good to begin with: press Enter. All can be changed later, in 
 REGISTRATION = "New accounts for"
 REGISTRATION_HINT = (
     "Anyone: whoever scans your code or opens your page. Invited: only with a link made by `chatmail registration "
-    "invite`; your general code gives no account then. Nobody: those that exist go on."
+    "invite`; your general code gives no account then. Nobody: no new accounts; those there are stay as they are."
 )
 REGISTRATION_CHOICES = (("open", "anyone"), ("invite", "invited people"), ("closed", "nobody"))
 MAILS = "Keep messages for"

@@ -1,7 +1,11 @@
 """The first page."""
 
 TITLE = "Welcome! Is this machine ready?"
-LEAD = "Seven short steps lead to your own chat server. Nothing is changed before you see the plan and agree."
+LEAD = (
+    "Seven short steps lead to your own chat server. Nothing is installed before you see the plan and agree; only your "
+    "answers and keys are kept."
+)
+ANSWERS_KEPT = "Nothing is installed yet; your answers are kept."
 LOOKING = "Looking at this machine…"
 FINE = "All is fine: this machine is ready."
 CAN_GO_ON = "{warnings} need a look, but nothing stops you."

@@ -68,6 +68,14 @@ class CheckList(VerticalScroll):
         """All that is shown."""
         return [one.row for one in self.query(CheckRow)]
 
+    def out_of_sight(self) -> tuple[int, int]:
+        """How many rows are not whole in the window: above, and below."""
+        if not self.max_scroll_y:
+            return 0, 0
+        top, places = self.scroll_offset.y, [one.virtual_region for one in self.query(CheckRow)]
+        bottom = top + self.scrollable_content_region.height
+        return sum(place.y < top for place in places), sum(place.bottom > bottom for place in places)
+
     def add(self, row: Row) -> None:
         """One more at the end, in sight."""
         self.mount(CheckRow(row))

@@ -11,6 +11,7 @@ from textual.widgets import OptionList
 from installer.wizard.records import RecordLine, cropped
 
 _COLORS = {"good": "$success", "bad": "$error", "warn": "$warning", "busy": "$accent", "calm": "$text-muted"}
+_MOVES = ("down", "up", "home", "end", "pagedown", "pageup")
 
 
 class RecordTable(OptionList, inherit_bindings=False):
@@ -35,11 +36,36 @@ class RecordTable(OptionList, inherit_bindings=False):
     def __init__(self) -> None:
         super().__init__(id="records", compact=True, markup=False)
         self._records: Sequence[RecordLine] = ()
+        self._moved = False
 
     @property
     def line(self) -> RecordLine | None:
         """The one under the cursor."""
         return None if self.highlighted is None or not self._records else self._records[self.highlighted]
+
+    def out_of_sight(self) -> tuple[int, int]:
+        """How many records are above the window, and below it."""
+        above = self.scroll_offset.y
+        return above, max(0, self.option_count - above - self.scrollable_content_region.height)
+
+    def point_at(self, number: int) -> None:
+        """Put the cursor there, unless somebody has moved it."""
+        if not self._moved:
+            self.highlighted = number
+
+    def on_key(self, event: events.Key) -> None:
+        """By hand; the binding does the rest."""
+        if event.key in _MOVES:
+            self._moved = True
+
+    def move(self, move: str) -> None:
+        """By hand, while something else has the focus: `up`, `down`, `page_up` or `page_down`."""
+        self._moved = True
+        getattr(self, f"action_{move}" if move.startswith("page") else f"action_cursor_{move}")()
+
+    def on_click(self) -> None:
+        """By the mouse."""
+        self._moved = True
 
     def show(self, lines: Sequence[RecordLine]) -> None:
         """Other states, another rendering, or the first ones."""

@@ -9,6 +9,8 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
+from installer.wizard.widgets.line_input import LineInput
+
 
 class TextPrompt(ModalScreen[str | None]):
     """The text, or None if the operator thought better of it."""
@@ -34,7 +36,7 @@ class TextPrompt(ModalScreen[str | None]):
         with Vertical() as box:
             box.border_title = self._title
             yield Static(self._question, markup=False)
-            yield Input(self._value, select_on_focus=False)
+            yield LineInput(self._value, select_on_focus=False)
             with Horizontal():
                 yield Button("OK", id="ok", variant="primary")
                 yield Button("Cancel", id="cancel")

@@ -76,7 +76,7 @@ async def test_expiry_runs_and_says_what_went() -> None:
 async def test_the_sign_up_link_is_shown_as_a_code_that_phones_read(tmp_path: Path) -> None:
     async with seen(FakeSource(fake_source.fine())) as shown:
         await shown.press("s")
-        await shown.shows("dcaccount:chat.example.org", "Esc closes")
+        await shown.shows("dcaccount:chat.example.org", "Any key goes back")
         assert read_code(shown.text, tmp_path) == "dcaccount:chat.example.org"
         await SNAPSHOTS.check(shown.pilot, "code")
         await shown.press("escape")
