@@ -28,6 +28,7 @@ from chatmail.open_connections import OpenConnections
 from chatmail.policy.peer_budget import peer_of
 from chatmail.services.web_folder import WebFolder
 from chatmail.turns import Turns
+from chatmail.web import pages
 from chatmail.web.messages import Registration, SiteState, WebRequest, WebResponse
 from chatmail.web.site import OWN_PAGE_POLICY, Redeem, Site, security_headers
 
@@ -197,6 +198,7 @@ class HttpService:
         self._limits = limits or HttpLimits()
         self._register = _Register(self._limits.connections, turns or Turns())
         self._loop = asyncio.get_running_loop()
+        self._templates: asyncio.Future[None] | None = None
         self._tls_server = web.Server(self._handle_tls)
         self._plain_server = web.Server(self._handle_plain)
 
@@ -241,7 +243,15 @@ class HttpService:
         state, asked = SiteState(self._certificate_is_trusted(), self._registration()), _read(request)
         if self._redeem is not None and self._site.is_by_invitation(asked, state):
             return await self._answer_invited(asked, state, self._redeem)
+        if self._site.shows_page(asked):
+            await self._load_templates()
         return self._guarded(self._answer, request)
+
+    async def _load_templates(self) -> None:
+        """For the first page of all, in a thread; whoever asks meanwhile waits for the same."""
+        if self._templates is None:
+            self._templates = self._loop.run_in_executor(None, pages.load_templates)
+        await asyncio.shield(self._templates)
 
     async def _answer_by(self, handler: RequestHandler, request: web.BaseRequest) -> web.StreamResponse:
         try:

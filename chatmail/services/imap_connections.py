@@ -33,6 +33,7 @@ class ImapConnections(OpenConnections[ImapConnection, StatusResponse]):
         """At most so many at once; `on_refused` is called for each beyond."""
         super().__init__(max_connections, count_this_machine=False)
         self._on_refused = on_refused
+        self._refused = 0
         self._timer: asyncio.TimerHandle | None = None
 
     def serve(self, tasks: asyncio.TaskGroup) -> None:
@@ -50,6 +51,10 @@ class ImapConnections(OpenConnections[ImapConnection, StatusResponse]):
         for connection in self.all():
             connection.check_deadlines(now)
         self._relieve_memory(now)
+        if self._refused:
+            # Once for all of them: whoever knocks without end would fill the log.
+            log.warning("connections_refused", reason="too-many", connections=self._refused, open=len(self))
+            self._refused = 0
 
     def _relieve_memory(self, now: float) -> None:
         """While too much is held: cut off who holds some of it and does not go on, the longest stalled first."""
@@ -73,7 +78,7 @@ class ImapConnections(OpenConnections[ImapConnection, StatusResponse]):
             return _SHUTTING_DOWN
         if not has_room:
             self._on_refused()
-            log.warning("connection_refused", reason="too-many", open=len(self))
+            self._refused += 1
             return _TOO_MANY
         return None
 

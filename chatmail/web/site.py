@@ -105,6 +105,16 @@ class Site:
         route = self._get_routes.get(request.path, self._not_found)
         return route(request, state, now)
 
+    def shows_page(self, request: WebRequest) -> bool:
+        """Whether a page of ours is rendered for it, if it comes over TLS."""
+        route = self._get_routes.get(request.path, self._not_found)
+        return request.method in ("GET", "HEAD") and route in (
+            self._sign_up,
+            self._info,
+            self._privacy,
+            self._not_found,
+        )
+
     def may_be_own_page(self, request: WebRequest) -> bool:
         """Whether a file of the operator's may answer, rather than we: not where clients and servers ask."""
         return request.method in ("GET", "HEAD") and request.path not in _MACHINE_PATHS and not self._is_www(request)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -118,6 +119,23 @@ async def test_pages_and_accounts_come_over_tls(web: Web) -> None:
         async with browser.head("/info") as answer:
             assert (answer.status, await answer.read()) == (200, b"")
             assert int(answer.headers["Content-Length"]) > 1000
+
+
+async def test_what_makes_pages_is_loaded_once_and_in_a_thread(
+    authority: TestAuthority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[threading.Thread] = []
+    monkeypatch.setattr("chatmail.web.pages.load_templates", lambda: threads.append(threading.current_thread()))
+    async with _running(authority) as web, web.browser() as browser:
+        async with browser.post("/new"), browser.get("/robots.txt"), browser.get("/style.css"):
+            assert threads == []
+
+        async def status(path: str) -> int:
+            async with browser.get(path) as page:
+                return page.status
+
+        assert await asyncio.gather(*map(status, ("/", "/info", "/privacy", "/nothing"))) == [200, 200, 200, 404]
+    assert len(threads) == 1 and threads[0] is not threading.main_thread()
 
 
 async def test_the_clients_own_request_is_answered(web: Web) -> None:

@@ -32,6 +32,23 @@ async def test_one_peer_has_a_fifth_and_a_network_of_ipv6_is_one_peer(tmp_path: 
         await connections.end_all()
 
 
+async def test_those_who_find_no_room_are_told_of_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with imap_server(tmp_path / "data") as server, asyncio.TaskGroup() as tasks:
+        connections = ImapConnections(1)
+        connections.serve(tasks)
+        for _ in range(4):
+            connections.opened(cast(ImapConnection, server.service.tls_protocol()), "192.0.2.1")
+        connections.check_deadlines(asyncio.get_running_loop().time())
+        connections.check_deadlines(asyncio.get_running_loop().time())
+        for each in connections.all():
+            connections.lost(each)
+        await connections.end_all()
+    lines = [line for line in capsys.readouterr().err.splitlines() if "connections_refused" in line]
+    assert len(lines) == 1 and "connections=3" in lines[0], lines
+
+
 async def test_who_stalls_while_too_much_is_held_is_cut_off_the_longest_stalled_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
