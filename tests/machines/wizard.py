@@ -110,7 +110,8 @@ class Walk:
 
     def read(self) -> None:
         """The plan, to its end."""
-        while "Read on" in self.terminal.wait_for("Read on|Install now"):
+        # The button is there before the plan is.
+        while not re.search(shown(install.READY), self.terminal.wait_for(shown("lines change something."))):
             self.terminal.press("NPage")
 
     def install(self) -> None:
