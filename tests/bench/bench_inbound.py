@@ -16,6 +16,7 @@ from typing import Final
 
 import uvloop
 
+from tests.bench.lean_client import Sender, Watcher
 from tests.bench.own_relay import own_relay, target_of
 from tests.bench.target import Login, Target
 from tests.support.dkim_samples import FOREIGN, SELECTOR, record, sign
@@ -65,19 +66,17 @@ async def throughput(target: Target, port: int, messages: int) -> None:
     """All connections at once."""
     receivers = await target.accounts(CONNECTIONS)
     wires = [[sign(encrypted_message(SENDER)) for _ in range(messages // CONNECTIONS)] for _ in receivers]
-    peers = [await connect(port) for _ in receivers]
+    peers = [Sender(await connect(port)) for _ in receivers]
 
-    async def send(peer: SmtpClient, to: Login, own: list[bytes]) -> None:
+    async def send(peer: Sender, to: Login, own: list[bytes]) -> None:
         for wire in own:
             await peer.send(SENDER, [to.address], wire)
 
-    async def arrive(to: Login) -> None:
+    arrivals = []
+    for to in receivers:
         imap = await target.imap(to)
         await imap.idle()
-        while (await imap.wait_exists())[0] < messages // CONNECTIONS:
-            pass
-
-    arrivals = [asyncio.create_task(arrive(to)) for to in receivers]
+        arrivals.append(Watcher(imap, messages // CONNECTIONS).wait())
     began, cpu = perf_counter(), target.cpu_seconds()
     await asyncio.gather(*map(send, peers, receivers, wires), *arrivals)
     seconds, cpu = perf_counter() - began, target.cpu_seconds() - cpu

@@ -14,6 +14,7 @@ from typing import Final
 import trustme
 
 from tests.bench.figure import Figure
+from tests.bench.lean_client import Sender
 from tests.bench.own_relay import server_python
 from tests.bench.target import Target
 from tests.support.mail_client import accept_any_certificate
@@ -27,7 +28,7 @@ async def _measure(port: int, pid: int, messages: int, senders: int) -> list[Fig
     message = encrypted_message("sender@example.org")
 
     async def send_all() -> None:
-        smtp = await target.smtp()
+        smtp = Sender(await target.smtp())
         for _ in range(messages // senders):
             await smtp.send("sender@example.org", ["receiver@example.org"], message)
         smtp.close()

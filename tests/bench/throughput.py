@@ -5,16 +5,9 @@ from collections.abc import Sequence
 from time import perf_counter
 
 from tests.bench.figure import Figure, latency_figures
+from tests.bench.lean_client import Sender, Watcher
 from tests.bench.target import Login, Target
-from tests.support.mail_client import ImapClient
 from tests.support.messages import encrypted_message
-
-
-async def _count_arrivals(imap: ImapClient, expected: int) -> None:
-    await imap.idle()
-    while (await imap.wait_exists())[0] < expected:
-        pass
-    imap.close()
 
 
 async def throughput(
@@ -37,7 +30,7 @@ async def throughput(
     accepted: list[float] = []
 
     async def send_all(index: int, login: Login) -> None:
-        smtp = await target.smtp(login)
+        smtp = Sender(await target.smtp(login))
         own = message.replace(b"x" * len(login.address), login.address.encode())
         to = [login.address for login in receivers[:recipients]] if recipients > 1 else [receivers[index].address]
         for _ in range(each):
@@ -45,11 +38,11 @@ async def throughput(
             accepted.append(perf_counter() - smtp.final_dot_at)
         smtp.close()
 
-    arrivals = [
-        asyncio.create_task(_count_arrivals(imap, count))
-        for imap, count in zip(watchers, expected, strict=True)
-        if count
-    ]
+    arrivals = []
+    for imap, count in zip(watchers, expected, strict=True):
+        if count:
+            await imap.idle()
+            arrivals.append(Watcher(imap, count).wait())
     began, cpu = perf_counter(), target.cpu_seconds()
     await asyncio.gather(*(send_all(index, login) for index, login in enumerate(logins)), *arrivals)
     seconds, cpu = perf_counter() - began, target.cpu_seconds() - cpu
