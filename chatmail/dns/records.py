@@ -128,7 +128,7 @@ def _mail(config: Config, facts: RelayFacts) -> list[DnsRecord]:
                 f"{config.federation.dkim_selector}._domainkey.{domain}",
                 RecordType.TXT,
                 dkim_text(facts.dkim_public_key),
-                "Publishes the key that proves your messages are yours; other relays refuse mail without it.",
+                "Publishes the key that proves your messages are yours; other servers refuse mail without it.",
                 True,
             ),
         )
@@ -142,7 +142,7 @@ def _web(config: Config) -> list[DnsRecord]:
             f"mta-sts.{domain}",
             RecordType.CNAME,
             f"{domain}.",
-            "The address where other servers read that mail to you must be encrypted.",
+            "Leads to the page on which other servers read that they may send to you over encrypted lines only.",
             True,
         ),
         DnsRecord(
