@@ -17,6 +17,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from random import SystemRandom
 from time import monotonic
@@ -162,6 +163,12 @@ class Supervisor:
 
         return Resolver(self._config.dns.resolvers)
 
+    async def _load_resolver(self) -> None:
+        """Where names will be looked up soon, in a thread: the first look-up would hold everybody up by that."""
+        if not is_ip_address(self._config.mail_domain):
+            await asyncio.to_thread(import_module, "chatmail.net.resolver")
+        await self._stop.wait()
+
     async def _serve(self, listeners: Listeners, store: Store, login: Login, registration: RegistrationSwitch) -> None:
         meters, turns = self._meters, Turns()
         files = certificate_files(self._config, datetime.now(UTC))
@@ -237,6 +244,7 @@ class Supervisor:
             control.run(stop),
             *observation.services(stop),
             self._keep_watchdog_quiet(),
+            self._load_resolver(),
         )
 
     async def _until_stopped(self, *services: Coroutine[None, None, None]) -> None:
