@@ -63,7 +63,9 @@ def test_one_command_and_its_records_make_a_server_that_phones_find_and_that_lea
     assert {path for path in after if path not in before} == set()
     changed = {path for path in before if after.get(path) != before[path]}
     assert changed <= {"/etc/passwd-", "/etc/group-", "/etc/shadow-", "/etc/gshadow-"}
-    left = machine.must("sh", "-c", "find / -path /proc -prune -o -iname '*chatmail*' -print")
+    # In a container systemd is not told when a control group of version 1 becomes empty, and keeps the name of it.
+    unseen = r"\( -path /proc -o -path /sys/fs/cgroup \) -prune"
+    left = machine.must("sh", "-c", f"find / {unseen} -o -iname '*chatmail*' -print")
     assert set(left.splitlines()) == {FILE, f"/{OWN_LOAD}".rpartition("/")[0]}
 
 
